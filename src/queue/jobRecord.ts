@@ -1,0 +1,44 @@
+import type { JobDemand, JobStatus, Placement } from './job';
+
+/** What a job runs; never changes after submit. Secrets are not here (see `JobRecord.sealedSecrets`). */
+export interface JobSpec {
+  /** Bash text; undefined for a task without `run`, which succeeds at once. */
+  readonly run?: string;
+  readonly envs: Readonly<Record<string, string>>;
+  /** Absolute local path of the task file, when the job came from one. */
+  readonly file?: string;
+  /** Absolute local folder to sync, when the task has one. */
+  readonly workdir?: string;
+  /** GPUs per node as `SKYPILOT_NUM_GPUS_PER_NODE` and the RESOURCES column want them, e.g. `2x[V100:4]`. */
+  readonly resources: string;
+}
+
+/** Everything the queue knows of one job; what the store keeps. Times are ms since 1970 on this machine's clock. */
+export interface JobRecord {
+  /** Identity on the nodes; unique for ever. */
+  readonly uuid: string;
+  readonly cluster: string;
+  /** Counts from 1 on each cluster. */
+  readonly id: number;
+  readonly name: string;
+  readonly user: string;
+  readonly status: JobStatus;
+  readonly priority: number;
+  /** Position key in the queue; unique on a cluster. The submit order unless moved. */
+  readonly order: number;
+  readonly demand: JobDemand;
+  readonly spec: JobSpec;
+  /** AES-256-GCM under the key file beside the store; base64. Absent when the task has no secrets. */
+  readonly sealedSecrets?: string;
+  readonly submittedAt: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  /** Since the job was dispatched; kept after its end. */
+  readonly placement?: Placement;
+  /** Cancel was asked for; the nodes have not all confirmed yet. */
+  readonly cancelling?: boolean;
+  /** One per rank, once known; null for a rank whose end is not known. */
+  readonly exitCodes?: readonly (number | null)[];
+  /** Why it ended as it did, or what went wrong, for a person. */
+  readonly message?: string;
+}
