@@ -1,0 +1,62 @@
+import { compileNeed, wantsGpu, type Need } from './demand';
+import type { JobDemand, NodeDemand } from './job';
+import type { NodeState } from './node';
+import { accepts, type NodeTable } from './nodeTable';
+import { cpuUnits, memoryUnits } from './units';
+import { amount, cpuWords, demandWords, gigabytes, gpuWords, list, memoryWords } from './words';
+
+/** How many devices of the node have what the need asks for, free or not. */
+export function matchingDevices(node: NodeState, need: Need): number {
+  return node.devices.filter((device) => accepts(need.gpu, device.spec)).length;
+}
+
+/** True when one rank with this need could start on the node if nothing else were on it. */
+export function capable(node: NodeState, need: Need): boolean {
+  if (cpuUnits(node.spec.cpus) < need.cpus || memoryUnits(node.spec.memoryMiB) < need.memory) return false;
+  return need.units === 0 || matchingDevices(node, need) >= need.devices;
+}
+
+/** Why a demand can never be met by the nodes of a cluster; undefined when it can. */
+export function refuse(table: NodeTable, demand: JobDemand): string | undefined {
+  const nodes = [...table.all()];
+  const reasons = new Set<string>();
+  for (const alternative of demand.alternatives) {
+    const reason = refuseAlternative(nodes, alternative, demand.numNodes);
+    if (reason === undefined) return undefined;
+    reasons.add(reason);
+  }
+  return [...reasons].join('; or ');
+}
+
+function refuseAlternative(
+  nodes: readonly NodeState[],
+  demand: NodeDemand,
+  numNodes: number,
+): string | undefined {
+  const need = compileNeed(demand);
+  const able = nodes.filter((node) => capable(node, need)).length;
+  if (able >= numNodes) return undefined;
+  if (nodes.length === 0) return `needs ${demandWords(demand)}; the cluster has no nodes`;
+  const where = numNodes === 1 ? 'on one node' : `on each of ${numNodes} nodes`;
+  if (wantsGpu(demand)) {
+    const most = Math.max(...nodes.map((node) => matchingDevices(node, need)));
+    if (most === 0) return `needs ${gpuWords(demand.gpu)}; the cluster has ${inventory(nodes)}`;
+    if (most < need.devices) return `needs ${gpuWords(demand.gpu)} ${where}; the largest node has ${most}`;
+  }
+  const cpus = Math.max(...nodes.map((node) => node.spec.cpus));
+  if (cpuUnits(cpus) < need.cpus) {
+    return `needs ${cpuWords(demand.cpus)} ${where}; the largest node has ${amount(cpus)}`;
+  }
+  const memory = Math.max(...nodes.map((node) => node.spec.memoryMiB));
+  if (memoryUnits(memory) < need.memory) {
+    return `needs ${memoryWords(demand.memoryMiB)} ${where}; the largest node has ${gigabytes(memory)}`;
+  }
+  if (able === 0) return `needs ${demandWords(demand)} ${where}; no node has all of it`;
+  const words = wantsGpu(demand) ? gpuWords(demand.gpu) : demandWords(demand);
+  return `needs ${numNodes} nodes with ${words} each; the cluster has ${able}`;
+}
+
+function inventory(nodes: readonly NodeState[]): string {
+  const names = new Set(nodes.flatMap((node) => node.devices.map((device) => device.spec.name)));
+  return names.size === 0 ? 'no GPU' : `only ${list([...names], 6)}`;
+}

@@ -1,0 +1,46 @@
+import type { GpuDemand, NodeDemand } from './job';
+import { wantsGpu } from './demand';
+
+/** A number without the noise of binary fractions: `0.3`, not `0.30000000000000004`. */
+export function amount(value: number): string {
+  return String(Math.round(value * 1000) / 1000);
+}
+
+/** `4 × V100`, `2 × GPU`, `1 × GPU with 16 GB or more`. */
+export function gpuWords(gpu: GpuDemand): string {
+  const memory = gpu.memoryMiB;
+  const size = memory ? ` with ${amount(memory.amount / 1024)} GB${memory.atLeast ? ' or more' : ''}` : '';
+  return `${amount(gpu.count)} × ${gpu.name ?? 'GPU'}${size}`;
+}
+
+/** `1 CPU`, `0.5 CPUs`. */
+export function cpuWords(cpus: number): string {
+  return cpus === 1 ? '1 CPU' : `${amount(cpus)} CPUs`;
+}
+
+/** `64 GB of memory`. */
+export function memoryWords(mib: number): string {
+  return `${gigabytes(mib)} of memory`;
+}
+
+/** `64 GB`, in the sense of task files: 1 GB = 1024 MiB. */
+export function gigabytes(mib: number): string {
+  return `${amount(mib / 1024)} GB`;
+}
+
+/** All that a demand asks of one node. */
+export function demandWords(demand: NodeDemand): string {
+  const parts: string[] = [];
+  if (wantsGpu(demand)) parts.push(gpuWords(demand.gpu));
+  parts.push(cpuWords(demand.cpus));
+  if (demand.memoryMiB > 0) parts.push(memoryWords(demand.memoryMiB));
+  return list(parts, parts.length);
+}
+
+/** `a`, `a and b`, `a, b and c`; after `most` items, how many more there are. */
+export function list(items: readonly string[], most: number): string {
+  const shown = items.slice(0, most);
+  if (items.length > most) shown.push(`${items.length - most} more`);
+  const last = shown.pop() ?? '';
+  return shown.length === 0 ? last : `${shown.join(', ')} and ${last}`;
+}
