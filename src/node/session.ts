@@ -2,7 +2,14 @@ import type { Readable, Writable } from 'node:stream';
 import { AGENT_ID, AGENT_TEXT } from './agentText';
 import { parseFacts, type NodeFacts } from './facts';
 import { WireReader } from './reader';
-import { encodeWord, parseEvent, parseJobState, ProtocolError, type NodeEvent, type NodeJobState } from './wire';
+import {
+  encodeWord,
+  parseEvent,
+  parseJobState,
+  ProtocolError,
+  type NodeEvent,
+  type NodeJobState,
+} from './wire';
 
 /** A remote command's three streams; what a transport gives. */
 export interface AgentChannel {
@@ -50,8 +57,8 @@ export interface LogSink {
 
 interface Waiting {
   readonly lines: string[];
-  resolve(answer: { words: string[]; lines: string[] }): void;
-  reject(error: Error): void;
+  readonly resolve: (answer: { words: string[]; lines: string[] }) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /**
@@ -69,7 +76,10 @@ function bootstrap(): string {
     `else printf '\\nCQ1 need\\n'; IFS= read -r y; { mkdir -p ${dir} && printf %b "$y" >${file}.$$ && mv ${file}.$$ ${file}; } 2>&1 || { printf '\\nCQ1 fail cannot write to %s\\n' ${dir}; exit 1; }`,
     `fi`,
     `exec sh ${file} session`,
-  ].join('; ').replaceAll('; else', '\nelse').replaceAll('\n', '; ');
+  ]
+    .join('; ')
+    .replaceAll('; else', '\nelse')
+    .replaceAll('\n', '; ');
 }
 
 /** A live agent session on one node: requests with answers, pushed events, and followed logs, all on one channel. */
@@ -88,7 +98,7 @@ export class AgentSession {
   /** The node's name for itself, and its boot; known once open. */
   node = '';
   boot = '';
-  private greeting: { resolve(): void; reject(error: Error): void } | undefined;
+  private greeting: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
   private noise: string[] = [];
 
   private constructor(private readonly channel: AgentChannel) {

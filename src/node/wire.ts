@@ -22,7 +22,13 @@ export type NodeJobState =
   /** Supervised, not begun: a gang's rank that waits, or a launch in its first milliseconds. */
   | { readonly state: 'waiting' }
   | { readonly state: 'running'; readonly age: number }
-  | { readonly state: 'ended'; readonly code: number; readonly age: number; readonly how: EndKind; readonly ran?: number }
+  | {
+      readonly state: 'ended';
+      readonly code: number;
+      readonly age: number;
+      readonly how: EndKind;
+      readonly ran?: number;
+    }
   /** It began and left no end: the node was rebooted, or somebody killed the supervisor. */
   | { readonly state: 'dead'; readonly cause: 'reboot' | 'supervisor' };
 
@@ -34,7 +40,13 @@ export type NodeEvent =
   | { readonly kind: 'started'; readonly uuid: string; readonly age: number }
   | { readonly kind: 'ready'; readonly uuid: string }
   | { readonly kind: 'busy'; readonly uuid: string; readonly device: string }
-  | { readonly kind: 'ended'; readonly uuid: string; readonly code: number; readonly age: number; readonly how: EndKind };
+  | {
+      readonly kind: 'ended';
+      readonly uuid: string;
+      readonly code: number;
+      readonly age: number;
+      readonly how: EndKind;
+    };
 
 /** What the node said makes no sense; the connection is of no more use. */
 export class ProtocolError extends Error {
@@ -65,7 +77,8 @@ function endKind(word: string | undefined): EndKind {
 }
 
 function whole(word: string | undefined): number {
-  if (word === undefined || !/^-?\d+$/.test(word)) throw new ProtocolError(`not a whole number: ${word ?? 'nothing'}`);
+  if (word === undefined || !/^-?\d+$/.test(word))
+    throw new ProtocolError(`not a whole number: ${word ?? 'nothing'}`);
   return Number(word);
 }
 

@@ -1,0 +1,53 @@
+import type { Readable, Writable } from 'node:stream';
+
+/** A command that runs on a node: its three streams. Ending stdin is how it is told to stop. */
+export interface Channel {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Resolves when the command has ended and its output was read; never rejects. */
+  readonly exit: Promise<{ readonly code: number | null }>;
+}
+
+/** A connection to one node. */
+export interface Transport {
+  /** Runs a command by the user's login shell. @throws ConnectError */
+  exec(command: string): Promise<Channel>;
+  /** Called once, when the connection is over for whatever reason. */
+  onClose: (reason: Error) => void;
+  close(): void;
+}
+
+export type ConnectErrorCode =
+  | 'unreachable'
+  | 'timeout'
+  | 'refused-key'
+  | 'unknown-host-key'
+  | 'changed-host-key'
+  | 'revoked-host-key'
+  | 'config'
+  | 'closed';
+
+/** Why a node could not be reached, and what its user can do. The message names the node. */
+export class ConnectError extends Error {
+  constructor(
+    readonly code: ConnectErrorCode,
+    readonly node: string,
+    message: string,
+    /** False when trying again without the user's doing cannot help. */
+    readonly transient: boolean,
+  ) {
+    super(message);
+  }
+}
+
+/** What only a person can answer while a connection is made. Each resolves to undefined when they decline. */
+export interface Prompter {
+  /** The key `file` is encrypted. */
+  passphrase(file: string, node: string): Promise<string | undefined>;
+  password(user: string, node: string): Promise<string | undefined>;
+  /** One question of keyboard-interactive authentication, e.g. a one-time code. */
+  answer(node: string, question: string, echo: boolean): Promise<string | undefined>;
+  /** A host key nobody has seen: trust it? `fingerprint` as OpenSSH prints it (`SHA256:…`). */
+  trustHost(node: string, keyType: string, fingerprint: string): Promise<boolean>;
+}
