@@ -1,5 +1,8 @@
-/** Names as written with their memory, such as `A100-80GB`, taken apart. */
-const MEMORY_SUFFIX = /^(.+?)-(\d+)gb(-.+)?$/;
+/**
+ * A device name's parts: `A100-80GB-SXM` is A100, 80, SXM. Only memory and form factor may be left out by a request;
+ * a MIG slice (`A100-MIG-1g.5gb`) is no A100.
+ */
+const PARTS = /^(?<model>.+?)(?:-(?<size>\d+)gb)?(?:-(?:sxm\d?|pcie|nvl|mega))?$/;
 
 /**
  * A card sold as "16 GB" reports between 15,079 MiB (T4, where ECC takes its part) and 16,384; an 11 GB card, sold
@@ -13,8 +16,7 @@ export function gpuMemoryMatches(
   wanted: { readonly amount: number; readonly atLeast: boolean },
   reportedMiB: number | undefined,
 ): boolean {
-  if (reportedMiB === undefined) return false;
-  if (reportedMiB < wanted.amount * LEAST_OF_ADVERTISED) return false;
+  if (reportedMiB === undefined || reportedMiB < wanted.amount * LEAST_OF_ADVERTISED) return false;
   return wanted.atLeast || reportedMiB <= wanted.amount * MOST_OF_ADVERTISED;
 }
 
@@ -26,9 +28,80 @@ export function gpuNameMatches(requested: string, device: string, memoryMiB?: nu
   const want = requested.toLowerCase();
   const have = device.toLowerCase();
   if (want === have) return true;
-  const haveParts = MEMORY_SUFFIX.exec(have);
-  if (haveParts?.[1] === want) return true;
-  const wantParts = MEMORY_SUFFIX.exec(want);
-  if (wantParts?.[1] !== have || wantParts[3] !== undefined) return false;
-  return gpuMemoryMatches({ amount: Number(wantParts[2]) * 1024, atLeast: false }, memoryMiB);
+  const haveParts = PARTS.exec(have)?.groups;
+  const wantParts = PARTS.exec(want)?.groups;
+  if (haveParts?.model === want) return true;
+  if (wantParts?.size === undefined || wantParts.model !== haveParts?.model) return false;
+  // `A100-80GB` names no form factor, so it takes `A100-80GB-SXM`; the other way round it doesn't.
+  if (want !== `${wantParts.model ?? ''}-${wantParts.size}gb`) return false;
+  if (haveParts?.size !== undefined) return haveParts.size === wantParts.size;
+  return gpuMemoryMatches({ amount: Number(wantParts.size) * 1024, atLeast: false }, memoryMiB);
+}
+
+/** Models sold in several sizes (GB). The first is the one that SkyPilot's catalog calls by the bare name. */
+const SIZES: Readonly<Record<string, readonly number[]>> = {
+  V100: [16, 32],
+  A100: [40, 64, 80],
+  A800: [40, 80],
+  P100: [16, 12],
+  M40: [12, 24],
+};
+
+/** From marketing name, without vendor and brand, to catalog name; the first rule that matches decides. */
+const RULES: readonly (readonly [RegExp, string])[] = [
+  // V100S, and V100 in DGX Station and half-height cards, run what a V100 runs.
+  [/^(V100|A100|A800|P100|M40)S?\b.*$/i, '$1'],
+  [/^(H100|H200|H800)[ -]?NVL.*$/i, '$1-NVL'],
+  [/^(GB300|GB200|GH200|B300|B200|B100|H100|H200|H800|H20|GB10)\b.*$/i, '$1'],
+  [/^(K40|K20)[a-z]*$/i, '$1'],
+  [/^T4G$/i, 'T4g'],
+  [/^RTX (A\d{3,4})\b(.*)$/i, '$1$2'],
+  [/^RTX (\d{4})(?: SFF)? Ada Generation(.*)$/i, 'RTX$1-Ada$2'],
+  [/^RTX PRO (\d{4}) Blackwell.*$/i, 'RTXPRO$1'],
+  [/^(?:Radeon )?(?:Pro )?(W\d{4}X?|VII)$/i, '$1'],
+  [/^(?:Radeon )?RX (.*)$/i, 'RX$1'],
+  [/^(MI\d{2,3}[AX]?)\b.*$/i, '$1'],
+];
+
+const BRANDS =
+  /^(?:(?:NVIDIA|Tesla|GeForce|Quadro(?= (?:RTX|P\d|GP|GV|K\d|M\d|T\d))|GRID|AMD|Instinct)[ -]+)+/i;
+const MIG = /\s*MIG[ -](\d+g\.\d+gb(?:\+me(?:\.all)?)?)/i;
+
+/**
+ * The name by which SkyPilot's catalog, and so a task file, calls a GPU, from the name that nvidia-smi (or rocm-smi)
+ * gives it: `Tesla V100-SXM2-32GB` is `V100-32GB`. What no rule knows keeps its model name, without spaces.
+ */
+export function canonicalGpuName(marketing: string, memoryMiB?: number): string {
+  const slice = MIG.exec(marketing)?.[1];
+  const bare = marketing.replace(MIG, '').trim().replace(BRANDS, '').trim();
+  const model = canonicalModel(bare);
+  if (slice !== undefined) return `${model}-MIG-${slice.toLowerCase()}`;
+  const size = advertisedSize(model, bare, memoryMiB);
+  return size === undefined || size === SIZES[model]?.[0] ? model : `${model}-${size}GB`;
+}
+
+function canonicalModel(bare: string): string {
+  for (const [pattern, name] of RULES) {
+    if (!pattern.test(bare)) continue;
+    // A name in another case (from a hand-written file) is still the same card.
+    const model = squeeze(bare.replace(pattern, name));
+    return /^[a-z]{1,2}\d+[a-z]?$/i.test(model) && model !== 'T4g' ? model.toUpperCase() : model;
+  }
+  return squeeze(bare);
+}
+
+/** Catalogs write such names without spaces: `RTX4070TiSUPER`. */
+function squeeze(name: string): string {
+  return name
+    .replace(/ Laptop GPU$/i, '-Laptop')
+    .replace(/ with Max-Q Design$/i, '-MaxQ')
+    .replace(/\s+/g, '');
+}
+
+function advertisedSize(model: string, bare: string, memoryMiB: number | undefined): number | undefined {
+  const sizes = SIZES[model];
+  if (!sizes) return undefined;
+  const named = /(\d+) ?GB\b/i.exec(bare)?.[1];
+  if (named !== undefined) return Number(named);
+  return sizes.find((size) => gpuMemoryMatches({ amount: size * 1024, atLeast: false }, memoryMiB));
 }

@@ -5,3 +5,5 @@ export type { SchedulerJob } from './pending';
 export type { NodeAvailability, SchedulerDevice, SchedulerNode } from './node';
 export type { Missing, PendingReason } from './reason';
 export type { Amount, ClusterTotals, DeviceUsage, NodeUsage } from './usage';
+export { age, duration } from './age';
+export { placementText, renderQueue, type QueueCell, type QueueTableOptions } from './table';

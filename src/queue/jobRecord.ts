@@ -9,6 +9,8 @@ export interface JobSpec {
   readonly file?: string;
   /** Absolute local folder to sync, when the task has one. */
   readonly workdir?: string;
+  /** Hash of the workdir's content at submit; the job runs in a copy of that, however long it waits. */
+  readonly snapshot?: string;
   /** GPUs per node as `SKYPILOT_NUM_GPUS_PER_NODE` and the RESOURCES column want them, e.g. `2x[V100:4]`. */
   readonly resources: string;
 }
