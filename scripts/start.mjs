@@ -56,7 +56,7 @@ async function inBrowser() {
       ? "Starting VS Code's server …"
       : "No desktop VS Code here: starting VS Code's server …",
   );
-  const { url, stop } = await startServer({
+  const { url, ended } = await startServer({
     userDir: path.join(root, '.vscode-test', 'start'),
     folder: examples,
     extensionDir: root,
@@ -73,9 +73,9 @@ async function inBrowser() {
     );
   }
   console.log('Right-click a task file there and pick "Exec on Cluster…". Ctrl-C here ends it.');
-  await new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, resolve);
-  });
-  console.log("\nStopping VS Code's server …");
-  await stop();
+  let asked = false;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => (asked = true));
+  await ended;
+  if (!asked) throw new Error("VS Code's server ended by itself.");
+  console.log("\nVS Code's server is stopped.");
 }

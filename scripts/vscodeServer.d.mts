@@ -15,4 +15,13 @@ export interface ServerOptions {
   port?: number;
 }
 
-export function startServer(options: ServerOptions): Promise<{ url: string; stop: () => Promise<void> }>;
+export interface RunningServer {
+  /** What to open, its token included. */
+  url: string;
+  /** Ends all that was started. */
+  stop: () => Promise<void>;
+  /** Resolves when the server is over, stopped or by itself. */
+  ended: Promise<void>;
+}
+
+export function startServer(options: ServerOptions): Promise<RunningServer>;

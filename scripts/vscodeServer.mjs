@@ -31,7 +31,8 @@ const quietSettings = {
  * @param {Record<string, unknown>} [options.settings] on top of the quiet ones
  * @param {NodeJS.ProcessEnv} [options.env] environment of the server and so of the extension
  * @param {number} [options.port] free one by default
- * @returns {Promise<{url: string, stop: () => Promise<void>}>} the address to open; `stop` ends all it started
+ * @returns {Promise<{url: string, stop: () => Promise<void>, ended: Promise<void>}>} the address to open; `stop` ends
+ *   all it started; `ended` resolves when it is over
  * @throws {Error} when it does not come up within a minute, with the last of its words
  */
 export async function startServer(options) {
@@ -64,13 +65,14 @@ export async function startServer(options) {
   const child = spawnGroup(server.node, args, { env, stdio: ['ignore', words, words] });
   fs.closeSync(words);
   const forget = stopWithUs(child);
+  const ended = new Promise((resolve) => child.once('exit', () => resolve()));
   const stop = async () => {
     await stopGroup(child);
     forget();
   };
   try {
     const address = `http://127.0.0.1:${await listening(child, log)}/`;
-    return { url: address + query(options, token), stop };
+    return { url: address + query(options, token), stop, ended };
   } catch (error) {
     await stop();
     throw error;
