@@ -9,6 +9,8 @@ export interface AcceleratorRequest {
   readonly name?: string;
   /** With a request by memory (`16GB+`): the least (or, without `+`, the exact) GPU memory in MiB. */
   readonly memoryMiB?: { readonly amount: number; readonly atLeast: boolean };
+  /** Maker, as written before a memory size (`nvidia:24GB+`). */
+  readonly vendor?: string;
   /** Whole devices, or a fraction below 1 of a single shared device. Always > 0. */
   readonly count: number;
 }

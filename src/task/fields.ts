@@ -1,0 +1,228 @@
+import { CONFIG_SHAPE, POOL_SHAPE, SERVICE_SHAPE, STORAGE_SHAPE } from './cloudFields';
+import { taskNameFlaw } from './names';
+import { RESOURCES_SHAPE } from './resourceFields';
+import type { Field, FieldTable, ObjectShape, RemovedField, Shape } from './shape';
+import {
+  envRule,
+  fileMountRule,
+  secretItemFlaw,
+  secretRule,
+  serviceOrPool,
+  wholeFlaw,
+  workdirMount,
+} from './taskRules';
+
+const TEXT = { type: 'string' } as const;
+
+function cloud(shape: Shape, doc: string, example: string, more?: Partial<Field>): Field {
+  return { shape, doc, example, effect: 'none-on-ssh', ...more };
+}
+
+const internal: Field = {
+  shape: { type: 'any' },
+  doc: 'Written by SkyPilot itself.',
+  example: '',
+  effect: 'own',
+  internal: true,
+};
+
+const COST: Shape = { type: 'dict', values: { type: 'number' }, maxEntries: 1 };
+
+/**
+ * Every field of a task file, with those of its mappings inside. The one table behind the check, completion, hover, the
+ * JSON schema and docs/task-yaml.md.
+ */
+export const FIELDS: FieldTable = {
+  name: {
+    shape: { ...TEXT, check: taskNameFlaw },
+    doc: 'Name of the task, shown in the queue. ASCII letters, digits, `.`, `_`, `-`.',
+    example: 'name: train-resnet',
+    effect: 'own',
+    anchor: 'name',
+  },
+  workdir: {
+    shape: {
+      type: 'union',
+      expected: 'a local folder, or a git repository (`url`, `ref`)',
+      of: [
+        TEXT,
+        {
+          type: 'object',
+          required: ['url'],
+          fields: {
+            url: {
+              shape: TEXT,
+              doc: 'Git URL to clone.',
+              example: 'url: https://github.com/me/project',
+              effect: 'own',
+            },
+            ref: { shape: TEXT, doc: 'Branch, tag or commit.', example: 'ref: main', effect: 'own' },
+          },
+        },
+      ],
+    },
+    doc: 'Local folder that is copied to each node of the job; `setup` and `run` start in it. Or a git repository.',
+    example: 'workdir: .',
+    effect: 'own',
+    values: ['.'],
+    anchor: 'workdir',
+  },
+  num_nodes: {
+    shape: { type: 'integer', min: 1, check: wholeFlaw },
+    doc: 'How many nodes run `run` at the same time, each with the same `resources`. They start together or not at all.',
+    example: 'num_nodes: 2',
+    effect: 'own',
+    values: ['1', '2', '4'],
+    anchor: 'num-nodes',
+  },
+  resources: {
+    shape: RESOURCES_SHAPE,
+    doc: 'What **each node** gives to the task.',
+    example: 'resources:\n  accelerators: V100:4\n  cpus: 8+',
+    effect: 'own',
+    snippet: '\n  accelerators: $1',
+    anchor: 'resources',
+  },
+  envs: {
+    shape: { type: 'dict', values: { type: 'any' }, rules: [envRule] },
+    doc: 'Environment variables of `setup` and `run`. A variable without a value is asked for at exec.',
+    example: 'envs:\n  MODEL_SIZE: 13b\n  SEED: 42',
+    effect: 'own',
+    snippet: '\n  ${1:NAME}: ${2:value}',
+    anchor: 'envs',
+  },
+  secrets: {
+    shape: {
+      type: 'union',
+      expected: 'a mapping of name to value',
+      of: [
+        { type: 'dict', values: { type: 'any' }, rules: [secretRule] },
+        { type: 'list', items: { ...TEXT, check: secretItemFlaw } },
+      ],
+    },
+    doc: 'Environment variables that are never shown nor stored in the clear. Without a value they are asked for at exec.',
+    example: 'secrets:\n  HF_TOKEN:',
+    effect: 'own',
+    snippet: '\n  ${1:HF_TOKEN}:',
+    anchor: 'secrets',
+  },
+  file_mounts: {
+    shape: {
+      type: 'dict',
+      rules: [fileMountRule],
+      values: {
+        type: 'union',
+        expected: 'a local path, a URL, or a storage mapping',
+        of: [TEXT, STORAGE_SHAPE],
+      },
+    },
+    doc: 'Files and folders to copy to each node before the job: path on the node → local path.',
+    example: 'file_mounts:\n  ~/data/labels.csv: ./labels.csv',
+    effect: 'own',
+    snippet: '\n  ${1:~/data}: ${2:./data}',
+    anchor: 'file-mounts',
+  },
+  setup: {
+    shape: TEXT,
+    doc: 'Shell commands that prepare a node; they run before `run` on every node of the job.',
+    example: 'setup: |\n  pip install -r requirements.txt',
+    effect: 'own',
+    snippet: ' |\n  $0',
+    anchor: 'setup',
+  },
+  run: {
+    shape: TEXT,
+    doc: 'Shell commands of the job; they run on each of its nodes. The last command decides whether it succeeded.',
+    example: 'run: |\n  python train.py',
+    effect: 'own',
+    snippet: ' |\n  $0',
+    anchor: 'run',
+  },
+  service: cloud(SERVICE_SHAPE, 'A SkyServe service.', 'service:\n  readiness_probe: /health\n  replicas: 2'),
+  pool: cloud(POOL_SHAPE, 'A SkyPilot pool of workers.', 'pool:\n  workers: 2'),
+  volumes: cloud(
+    { type: 'dict', values: { type: 'any' } },
+    'Kubernetes volumes.',
+    'volumes:\n  /mnt/data: my-volume',
+  ),
+  config: cloud(
+    CONFIG_SHAPE,
+    "Overrides of SkyPilot's own configuration.",
+    'config:\n  kubernetes:\n    provision_timeout: 600',
+    {
+      anchor: 'config',
+    },
+  ),
+  event_callback: cloud(
+    TEXT,
+    'Command that SkyPilot runs when the status changes.',
+    'event_callback: echo changed',
+  ),
+  inputs: cloud(
+    COST,
+    'Input data and its size in GB, for cost estimates.',
+    'inputs:\n  s3://bucket/data: 70',
+  ),
+  outputs: cloud(
+    COST,
+    'Output data and its size in GB, for cost estimates.',
+    'outputs:\n  s3://bucket/out: 5',
+  ),
+  managed_secrets: cloud(
+    {
+      type: 'list',
+      items: {
+        type: 'union',
+        expected: 'a name, or a mapping of one name to its `mount_path`',
+        of: [
+          TEXT,
+          {
+            type: 'dict',
+            maxEntries: 1,
+            values: {
+              type: 'object',
+              fields: {
+                mount_path: {
+                  shape: TEXT,
+                  doc: 'Where it is mounted.',
+                  example: 'mount_path: /x',
+                  effect: 'own',
+                },
+              },
+            },
+          },
+        ],
+      },
+    },
+    'Secrets that a SkyPilot server keeps.',
+    'managed_secrets:\n  - HF_TOKEN',
+  ),
+  api_server_access: cloud(
+    { type: 'boolean' },
+    'Give the job access to the SkyPilot server.',
+    'api_server_access: false',
+  ),
+  file_mounts_mapping: internal,
+  volume_mounts: internal,
+  _metadata: internal,
+};
+
+/** The whole of one task document. */
+export const TASK_SHAPE: ObjectShape = {
+  type: 'object',
+  fields: FIELDS,
+  dropsNull: true,
+  rules: [serviceOrPool, workdirMount],
+};
+
+/** Fields of older SkyPilot releases, which the current one refuses. */
+export const REMOVED_FIELDS: Readonly<Record<string, RemovedField>> = {
+  experimental: {
+    replacement: 'config',
+    message: '`experimental` is gone from SkyPilot: `config` took its place.',
+  },
+  spot_recovery: {
+    replacement: 'job_recovery',
+    message: '`spot_recovery` is gone from SkyPilot: write `job_recovery`.',
+  },
+};

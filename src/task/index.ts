@@ -1,0 +1,22 @@
+/** The task room: task files as plain data. Pure; everything that reads or changes a task goes through here. */
+export { parseAccelerator } from './accelerators';
+export { TaskError } from './errors';
+export { FIELDS, TASK_SHAPE } from './fields';
+export type { Flaw, Parsed } from './grammar';
+export { missingValues } from './missing';
+export { envNameFlaw, taskNameFlaw } from './names';
+export { applyOverrides, commandTask } from './overrides';
+export { parseTask, type ParsedTask } from './parse';
+export type { Problem, ProblemFix } from './problem';
+export { parseCpus, parseMemory } from './quantities';
+export { looksLikeTask } from './recognise';
+export { RESOURCE_FIELDS } from './resourceFields';
+export type { Field, FieldTable, Shape } from './shape';
+export type {
+  AcceleratorRequest,
+  GitWorkdir,
+  Quantity,
+  ResourceAlternative,
+  Task,
+  TaskOverrides,
+} from './task';

@@ -1,0 +1,37 @@
+import type { Flaw } from './grammar';
+
+/** Letters, digits, and single or double `. _ -` between them, as SkyPilot has it. */
+export const TASK_NAME = /^[a-zA-Z0-9]+(?:[._-]{1,2}[a-zA-Z0-9]+)*$/;
+export const ENV_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
+
+/** What is wrong with a task's name; undefined when nothing is. */
+export function taskNameFlaw(name: string): Flaw | undefined {
+  // The pattern backtracks badly on long runs of separators, which also no screen could show.
+  if (name.length <= 256 && TASK_NAME.test(name)) return undefined;
+  const cleaned = name
+    .slice(0, 256)
+    .replace(/[^a-zA-Z0-9._-]+/g, '-')
+    .replace(/[._-]{3,}/g, '-')
+    .replace(/^[._-]+|[._-]+$/g, '');
+  return {
+    code: 'bad-name',
+    message:
+      'A task name has ASCII letters, digits, `.`, `_` and `-`, starts and ends with a letter or digit, ' +
+      'and has no three separators in a row.',
+    severity: 'error',
+    ...(cleaned !== '' && { replacement: cleaned }),
+  };
+}
+
+/** What is wrong with the name of an environment variable; undefined when nothing is. */
+export function envNameFlaw(name: string): Flaw | undefined {
+  if (ENV_NAME.test(name)) return undefined;
+  const cleaned = name.replace(/[^a-zA-Z0-9_]/g, '_').replace(/^(?=\d)/, '_');
+  return {
+    code: 'bad-env-name',
+    message:
+      'The name of an environment variable has letters, digits and `_`, and does not start with a digit.',
+    severity: 'error',
+    ...(cleaned !== '' && { replacement: cleaned }),
+  };
+}

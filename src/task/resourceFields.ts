@@ -1,0 +1,335 @@
+import { parseAccelerator } from './accelerators';
+import { diskTierFlaw, infraFlaw, localDiskFlaw, portsFlaw, CLOUDS, DISK_TIERS } from './cloudValues';
+import { parseCpus, parseMemory } from './quantities';
+import { acceleratorEntryRule, resourceRules } from './resourceRules';
+import type { DictShape, Field, FieldTable, ObjectShape, Shape } from './shape';
+
+const SIZE = /^[0-9]+(?:[kmgtp][bi]|[KMGTP][BI]|[KMGTP][bi])?$/;
+const EXIT_CODE = { type: 'integer', min: 0, max: 255 } as const;
+
+/** `100`, `100GB`: a disk size. */
+export const SIZE_SHAPE: Shape = {
+  type: 'union',
+  expected: 'a whole number of GB, or a size such as `100GB`',
+  of: [
+    {
+      type: 'string',
+      pattern: SIZE,
+      patternSays: 'a whole number with a unit KB, MB, GB, TB or PB, such as `100GB`',
+    },
+    { type: 'integer' },
+  ],
+};
+
+const AUTOSTOP: Shape = {
+  type: 'union',
+  expected: '`true`, `false`, minutes, a time such as `10m`, or a mapping',
+  of: [
+    { type: 'boolean' },
+    {
+      type: 'string',
+      pattern: /^[0-9]+(?:m|h|d|w|M|H|D|W)?$/,
+      patternSays: 'a whole number of minutes, or a time such as `10m`, `2h`, `1d`, `1w`',
+    },
+    { type: 'integer' },
+    {
+      type: 'object',
+      fields: {
+        idle_minutes: plain({ type: 'integer', min: 0 }, 'Minutes without a job before it stops.', '10'),
+        down: plain({ type: 'boolean' }, 'Tear down instead of stop.', 'true'),
+        wait_for: plain(
+          { type: 'string', oneOf: ['jobs_and_ssh', 'jobs', 'none'], anyCase: true },
+          'What counts as being in use.',
+          'jobs',
+        ),
+        hook: plain({ type: 'string' }, 'Command to run before the stop.', 'echo stopping'),
+        hook_timeout: plain({ type: 'integer', min: 1 }, 'Seconds the hook may take.', '600'),
+      },
+    },
+  ],
+};
+
+const JOB_RECOVERY: Shape = {
+  type: 'union',
+  expected: 'a strategy (`FAILOVER`, `EAGER_NEXT_REGION`, `none`) or a mapping',
+  of: [
+    { type: 'string' },
+    {
+      type: 'object',
+      // Plugins of a SkyPilot server may add fields, which its client cannot know.
+      open: true,
+      fields: {
+        strategy: plain({ type: 'string', nullable: true }, 'Recovery strategy.', 'FAILOVER'),
+        max_restarts_on_errors: plain(
+          { type: 'integer', min: 0 },
+          'Restarts after the job itself fails.',
+          '3',
+        ),
+        recover_on_exit_codes: plain(
+          {
+            type: 'union',
+            expected: 'an exit code from 0 to 255, or a list of them',
+            of: [EXIT_CODE, { type: 'list', items: EXIT_CODE, unique: true }],
+          },
+          'Exit codes after which it restarts.',
+          '[33, 34]',
+        ),
+      },
+    },
+  ],
+};
+
+const VOLUMES: Shape = {
+  type: 'list',
+  items: {
+    type: 'object',
+    open: true,
+    fields: {
+      path: plain({ type: 'string' }, 'Where it is mounted.', '/mnt/data'),
+      name: plain({ type: 'string' }, 'Name of the volume.', 'my-volume'),
+      disk_size: plain(SIZE_SHAPE, 'Its size.', '100GB'),
+      disk_tier: plain({ type: 'string' }, 'Its speed.', 'high'),
+      auto_delete: plain({ type: 'boolean' }, 'Delete it with the cluster.', 'true'),
+      storage_type: plain({ type: 'string' }, '`network` or `instance`.', 'network'),
+      attach_mode: plain({ type: 'string' }, '`read_write` or `read_only`.', 'read_write'),
+    },
+  },
+};
+
+const ACCELERATOR = { type: 'string', check: (text: string) => parseAccelerator(text).flaw } as const;
+const ACCELERATOR_DICT: DictShape = {
+  type: 'dict',
+  values: { type: 'number', nullable: true },
+  minEntries: 1,
+  rules: [acceleratorEntryRule],
+};
+const ACCELERATORS: Shape = {
+  type: 'union',
+  expected:
+    'a name with a count (`V100:4`), a list of them in order of preference, or a mapping of name to count',
+  of: [ACCELERATOR, ACCELERATOR_DICT, { type: 'list', items: ACCELERATOR, minItems: 1 }],
+};
+const ONE_ACCELERATOR: Shape = {
+  type: 'union',
+  expected: 'one name with a count (`V100:4`); give each alternative an item of its own',
+  of: [ACCELERATOR, { ...ACCELERATOR_DICT, values: { type: 'number' }, maxEntries: 1 }],
+};
+
+const ACCELERATORS_DOC =
+  'GPUs (or other accelerators) that **each node** gives to the task: `V100:4`, `V100` (one), `V100:0.5` (half of a ' +
+  'shared one), or by memory `16GB+`. A list is tried in its order; a mapping or set names alternatives of equal worth. ' +
+  'Case does not matter.';
+
+function accelerators(shape: Shape): Pick<FieldTable, 'accelerators' | 'gpus'> {
+  const field: Field = {
+    shape,
+    doc: ACCELERATORS_DOC,
+    example: 'accelerators: V100:4',
+    effect: 'own',
+    anchor: 'resources-accelerators',
+  };
+  return {
+    accelerators: field,
+    gpus: {
+      ...field,
+      doc: `Another name for \`accelerators\`. ${ACCELERATORS_DOC}`,
+      example: 'gpus: V100:4',
+      aliasOf: 'accelerators',
+    },
+  };
+}
+
+/** A field that is only ever seen below another one. */
+export function plain(shape: Shape, doc: string, example: string): Field {
+  return { shape, doc, example, effect: 'own' };
+}
+
+function cloud(shape: Shape, doc: string, example: string, more?: Partial<Field>): Field {
+  const name = example.slice(0, Math.max(0, example.search(/:/)));
+  return {
+    shape,
+    doc,
+    example,
+    effect: 'none-on-ssh',
+    anchor: `resources-${name.replaceAll('_', '-')}`,
+    ...more,
+  };
+}
+
+const TEXT = { type: 'string' } as const;
+const internal: Field = {
+  shape: { type: 'any' },
+  doc: 'Written by SkyPilot itself.',
+  example: '',
+  effect: 'own',
+  internal: true,
+};
+const NUMBER_OR_TEXT = [{ type: 'string' }, { type: 'number' }] as const;
+
+const SINGLE: FieldTable = {
+  infra: {
+    shape: { type: 'string', check: infraFlaw },
+    doc: 'Where to run: `ssh` or `ssh/POOL` for one of your node pools. Clouds (`aws/us-east-1`, `k8s/context`) are for SkyPilot itself.',
+    example: 'infra: ssh/my-cluster',
+    effect: 'own',
+    values: ['ssh', 'ssh/', 'k8s', 'aws', 'gcp', 'azure'],
+    anchor: 'resources-infra',
+  },
+  cpus: {
+    shape: {
+      type: 'union',
+      expected: 'a number of CPUs, such as `4` or `4+`',
+      of: NUMBER_OR_TEXT,
+      check: (text) => parseCpus(text).flaw,
+    },
+    doc: 'Logical CPUs that each node gives to the task, `4` or `4+`. Without it a job takes 0.5.',
+    example: 'cpus: 4+',
+    effect: 'own',
+    values: ['2', '4+', '8+', '16+'],
+    anchor: 'resources-cpus',
+  },
+  memory: {
+    shape: {
+      type: 'union',
+      expected: 'GB as a number, or a size such as `16GB`',
+      of: NUMBER_OR_TEXT,
+      check: (text) => parseMemory(text).flaw,
+    },
+    doc: 'Main memory that each node gives to the task: GB (`32`, `32+`), with a unit (`64GB`, `512MB`), or per CPU (`2x`).',
+    example: 'memory: 32+',
+    effect: 'own',
+    values: ['16+', '32+', '64GB'],
+    anchor: 'resources-memory',
+  },
+  priority: {
+    shape: { type: 'integer', min: -1000, max: 1000 },
+    doc: 'Place in the queue: jobs with a higher number go first, equal ones in the order of submitting. -1000 to 1000, 0 unless given.',
+    example: 'priority: 10',
+    effect: 'own',
+  },
+  cloud: cloud(
+    { type: 'string', oneOf: CLOUDS, anyCase: true },
+    'Cloud to use; the old way to write `infra`.',
+    'cloud: aws',
+  ),
+  region: cloud(TEXT, 'Region of the cloud; the old way to write `infra`.', 'region: us-east-1'),
+  zone: cloud(TEXT, 'Zone of the cloud; the old way to write `infra`.', 'zone: us-east-1a'),
+  instance_type: cloud(TEXT, 'Kind of machine to rent.', 'instance_type: p3.8xlarge'),
+  use_spot: cloud({ type: 'boolean' }, 'Rent machines that the cloud may take back.', 'use_spot: true'),
+  job_recovery: cloud(
+    JOB_RECOVERY,
+    'What a managed job does when its machine is gone.',
+    'job_recovery: none',
+  ),
+  disk_size: cloud(SIZE_SHAPE, 'Size of the system disk: GB, or with a unit.', 'disk_size: 256'),
+  ephemeral_storage: cloud(SIZE_SHAPE, 'Scratch space of a Kubernetes pod.', 'ephemeral_storage: 100GB'),
+  disk_tier: cloud(
+    { type: 'string', check: diskTierFlaw },
+    'Speed of the system disk.',
+    'disk_tier: medium',
+    {
+      values: DISK_TIERS,
+    },
+  ),
+  network_tier: cloud(TEXT, 'Speed of the network between nodes.', 'network_tier: best', {
+    values: ['standard', 'best'],
+  }),
+  local_disk: cloud(
+    { type: 'string', check: localDiskFlaw },
+    'Local disk: `ssd:500`, `nvme:1000+`.',
+    'local_disk: ssd:500',
+  ),
+  max_hourly_cost: cloud({ type: 'number', above: 0 }, 'Most that an hour may cost.', 'max_hourly_cost: 5.0'),
+  ports: cloud(
+    {
+      type: 'union',
+      expected: 'a port, a range such as `8000-8010`, or a list of them',
+      nullable: true,
+      check: portsFlaw,
+      of: [
+        { type: 'string' },
+        { type: 'integer' },
+        {
+          type: 'list',
+          items: {
+            type: 'union',
+            expected: 'a port or a range',
+            check: portsFlaw,
+            of: [{ type: 'string' }, { type: 'integer' }],
+          },
+        },
+      ],
+    },
+    'Ports to open in the cloud. On your own nodes every port that the job listens on is simply there.',
+    'ports: 8080',
+  ),
+  labels: cloud({ type: 'dict', values: TEXT }, 'Labels for the machines.', 'labels:\n  project: my-project'),
+  image_id: cloud(
+    {
+      type: 'union',
+      expected: 'an image, or a mapping of region to image',
+      nullable: true,
+      of: [TEXT, { type: 'dict', values: { type: 'any' } }],
+    },
+    'Machine or container image.',
+    'image_id: docker:ubuntu:22.04',
+    { noEffectBecause: 'The job runs directly on the node, not in an image' },
+  ),
+  accelerator_args: cloud(
+    {
+      type: 'object',
+      fields: {
+        runtime_version: plain(TEXT, 'TPU runtime.', 'tpu-vm-base'),
+        tpu_name: plain(TEXT, 'Name of the TPU.', 'mytpu'),
+        tpu_vm: plain({ type: 'boolean' }, 'A TPU VM rather than a TPU node.', 'true'),
+        gcp_queued_resource: plain({ type: 'boolean' }, 'Ask for it as a queued resource.', 'true'),
+      },
+    },
+    'Details of a TPU.',
+    'accelerator_args:\n  runtime_version: tpu-vm-base',
+  ),
+  autostop: cloud(AUTOSTOP, 'Stop the rented machines after a time without jobs.', 'autostop: 10m'),
+  priority_class: cloud(TEXT, 'Kubernetes priority class.', 'priority_class: high'),
+  volumes: cloud(VOLUMES, 'Disks to attach.', 'volumes:\n  - path: /mnt/data\n    name: my-volume'),
+  _docker_login_config: internal,
+  _is_image_managed: internal,
+  _requires_fuse: internal,
+  _cluster_config_overrides: internal,
+  _no_missing_accel_warnings: internal,
+};
+
+const ALTERNATIVE: ObjectShape = {
+  type: 'object',
+  fields: { ...accelerators(ONE_ACCELERATOR), ...SINGLE },
+  rules: [resourceRules.oneNameForAccelerators, resourceRules.infraOrCloud],
+};
+
+/** Fields of `resources`. */
+export const RESOURCE_FIELDS: FieldTable = {
+  ...accelerators(ACCELERATORS),
+  ...SINGLE,
+  any_of: {
+    shape: { type: 'list', items: ALTERNATIVE },
+    doc: 'Alternatives of equal worth; each is laid over the fields beside `any_of`. The first that fits is taken.',
+    example: 'any_of:\n  - accelerators: V100:4\n  - accelerators: A100:2',
+    effect: 'own',
+    snippet: '\n  - accelerators: $1',
+    anchor: 'resources-any-of',
+  },
+  ordered: {
+    shape: { type: 'list', items: ALTERNATIVE },
+    doc: 'Alternatives in order of preference; each is laid over the fields beside `ordered`.',
+    example: 'ordered:\n  - accelerators: A100:2\n  - accelerators: V100:4',
+    effect: 'own',
+    snippet: '\n  - accelerators: $1',
+    anchor: 'resources-ordered',
+  },
+};
+
+/** The whole of `resources`. */
+export const RESOURCES_SHAPE: ObjectShape = {
+  type: 'object',
+  fields: RESOURCE_FIELDS,
+  dropsNull: true,
+  rules: Object.values(resourceRules),
+};

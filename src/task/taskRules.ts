@@ -1,0 +1,147 @@
+import type { Flaw } from './grammar';
+import { envNameFlaw } from './names';
+import type { ProblemList } from './problems';
+import { later } from './resourceRules';
+import { pythonText } from './scalar';
+import { entryOf, isNull, valueOf, type MapEntry, type MapNode } from './tree';
+
+const BUCKET =
+  /^(?:s3|gs|r2|cos|oci|nebius|cw|vastdata|hf):\/\/|^https:\/\/[^/]+\.blob\.core\.windows\.net\//;
+const MANAGED = /^secrets:/;
+
+/** Names of variables, missing values, and values that SkyPilot would pass on as Python's spelling of a list. */
+export function envRule(map: MapNode, problems: ProblemList): void {
+  for (const entry of map.entries) {
+    checkName(entry, problems, 'error');
+    checkValue(entry, problems, 'variable');
+  }
+}
+
+/** As `envRule`, for secrets: SkyPilot takes any name, though a shell cannot have it. */
+export function secretRule(map: MapNode, problems: ProblemList): void {
+  for (const entry of map.entries) {
+    if (MANAGED.test(entry.key.text)) {
+      problems.add(noEffect(entry.key, `\`${entry.key.text}\` is kept by a SkyPilot server`));
+      continue;
+    }
+    checkName(entry, problems, 'warning');
+    checkValue(entry, problems, 'secret');
+  }
+}
+
+function checkName({ key }: MapEntry, problems: ProblemList, severity: Flaw['severity']): void {
+  const name = pythonText(key.type, key.text);
+  const flaw = envNameFlaw(name);
+  if (flaw) {
+    const fix =
+      flaw.replacement === undefined
+        ? undefined
+        : { title: `Rename to \`${flaw.replacement}\``, text: flaw.replacement };
+    problems.report(severity, key, flaw.code, flaw.message, fix);
+  } else if (name !== key.text) {
+    const message = `YAML reads the name \`${key.text}\` as ${name}: put it in quotes.`;
+    problems.report('warning', key, 'name-not-text', message, {
+      title: 'Put it in quotes',
+      text: JSON.stringify(key.text),
+    });
+  }
+}
+
+function checkValue({ key, value }: MapEntry, problems: ProblemList, what: 'variable' | 'secret'): void {
+  if (value.kind !== 'scalar') {
+    const message = `The value is a ${value.kind === 'map' ? 'mapping' : 'list'}; the job gets it in Python's spelling. Quote it to say what it gets.`;
+    problems.report('warning', value, 'value-not-text', message);
+  } else if (isNull(value)) {
+    problems.report('information', key, 'asks-for-value', `The ${what} has no value: exec asks for it.`);
+  }
+}
+
+/** What is wrong with an item of the list form of `secrets`. */
+export function secretItemFlaw(text: string): Flaw | undefined {
+  if (MANAGED.test(text)) return undefined;
+  return {
+    code: 'bad-secret',
+    message:
+      'An item must start with `secrets:`; for a secret of your own write a mapping: `secrets:`, then `NAME: value`.',
+    severity: 'error',
+  };
+}
+
+/** SkyPilot takes `2.0` for a whole number in its schema, and then refuses it. */
+export function wholeFlaw(text: string): Flaw | undefined {
+  const whole = /^([-+]?\d+)\.0*$/.exec(text);
+  if (!whole) return undefined;
+  const replacement = whole[1] ?? '';
+  return {
+    code: 'wrong-type',
+    message: `A whole number is written without a point: \`${replacement}\`.`,
+    severity: 'error',
+    replacement,
+  };
+}
+
+/** Ends of paths, and buckets, which a cluster of one's own nodes does not mount. */
+export function fileMountRule(map: MapNode, problems: ProblemList): void {
+  for (const { key, value } of map.entries) {
+    if (BUCKET.test(key.text)) {
+      problems.error(
+        key,
+        'bad-path',
+        'The left side is a path on the node; a bucket can only be on the right side.',
+      );
+      continue;
+    }
+    if (value.kind === 'map') {
+      problems.add(noEffect(key, 'A storage mount is for clouds'));
+      continue;
+    }
+    if (value.kind !== 'scalar' || value.type !== 'string') continue;
+    for (const side of [key, value]) {
+      if (!side.text.endsWith('/')) continue;
+      const trimmed = side.text.replace(/\/+$/, '');
+      const fix =
+        trimmed === '' || side.style !== 'plain'
+          ? undefined
+          : { title: `Write \`${trimmed}\``, text: trimmed };
+      problems.error(side, 'bad-path', 'A path in `file_mounts` does not end with a slash.', fix);
+    }
+    if (BUCKET.test(value.text)) problems.add(noEffect(key, 'A bucket is for clouds'));
+  }
+}
+
+function noEffect(span: { start: number; end: number }, because: string) {
+  const message = `${because}: it has no effect on an SSH cluster.`;
+  return {
+    severity: 'information',
+    code: 'no-effect',
+    message,
+    start: span.start,
+    end: span.end,
+    noEffect: true,
+  } as const;
+}
+
+export function serviceOrPool(map: MapNode, problems: ProblemList): void {
+  const service = entryOf(map, 'service');
+  const pool = entryOf(map, 'pool');
+  if (!service || !pool) return;
+  problems.error(
+    later(service, pool).key,
+    'exclusive-fields',
+    'A task is a `service` or a `pool`, not both.',
+  );
+}
+
+/** The folder that `workdir` is copied to cannot be a mount too. */
+export function workdirMount(map: MapNode, problems: ProblemList): void {
+  const mounts = valueOf(map, 'file_mounts');
+  if (!entryOf(map, 'workdir') || mounts?.kind !== 'map') return;
+  for (const { key } of mounts.entries) {
+    if (key.text !== '~/sky_workdir') continue;
+    problems.error(
+      key,
+      'exclusive-fields',
+      '`~/sky_workdir` is where `workdir` is copied to: mount it elsewhere.',
+    );
+  }
+}
