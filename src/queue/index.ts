@@ -1,7 +1,7 @@
 export * from './job';
 export * from './jobRecord';
 export { Scheduler, type Start } from './scheduler';
-export type { SchedulerJob } from './pending';
+export type { SchedulerJob } from './ordered';
 export type { NodeAvailability, SchedulerDevice, SchedulerNode } from './node';
 export type { Missing, PendingReason } from './reason';
 export type { Amount, ClusterTotals, DeviceUsage, NodeUsage } from './usage';

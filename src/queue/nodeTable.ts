@@ -156,13 +156,22 @@ export class NodeTable {
     );
   }
 
+  /** True when some node has the devices; CPUs and memory are not looked at. */
+  anyHosts(need: Need): boolean {
+    const filter = this.filterOf(need);
+    return (
+      filter.whole.countFrom(need.devices, 1) > 0 ||
+      (isFraction(need) && filter.shared.countFrom(need.units, 1) > 0)
+    );
+  }
+
   /**
    * The best `count` distinct nodes for a need: a shared device that it fills the most, then nodes with the fewest
    * free devices, then the first added. Undefined when there are not so many.
    */
   find(need: Need, count: number): NodePick[] | undefined {
     const filter = this.filterOf(need);
-    const fraction = need.units > 0 && need.units < WHOLE;
+    const fraction = isFraction(need);
     const enough = filter.whole.countFrom(need.devices, count);
     if (
       enough < count &&
@@ -214,7 +223,7 @@ export class NodeTable {
         const node = this.byOrdinal[(w << 5) + 31 - Math.clz32(lowest)];
         if (!node || node.cpus < need.cpus || node.memory < need.memory) continue;
         // A fraction finds a node once for each of its shared devices and once for its free ones.
-        if (need.units > 0 && need.units < WHOLE && picks.some((pick) => pick.node === node)) continue;
+        if (isFraction(need) && picks.some((pick) => pick.node === node)) continue;
         picks.push(share === undefined ? { node } : { node, share });
         if (picks.length === count) return true;
       }
@@ -300,4 +309,8 @@ export class NodeTable {
     this.mostCpus[word] = cpus;
     this.mostMemory[word] = memory;
   }
+}
+
+function isFraction(need: Need): boolean {
+  return need.units > 0 && need.units < WHOLE;
 }

@@ -1,169 +1,136 @@
-import type { CompiledDemand, Need } from './demand';
-import type { JobDemand } from './job';
+import { compileDemand, demandKey, type CompiledDemand, type Need } from './demand';
+import { Ordered, type Queued, type SchedulerJob } from './ordered';
 
-/** A job as the scheduler needs it. */
-export interface SchedulerJob {
-  /** Unique among the jobs the scheduler knows. */
-  readonly id: string;
-  /** Smaller starts earlier among equal priorities; unique on the cluster. */
-  readonly order: number;
-  /** Greater starts earlier. */
-  readonly priority: number;
-  readonly demand: JobDemand;
-  /** Stays in the queue and starts only when no longer held. */
-  readonly held?: boolean;
-  /** How reasons call the job, e.g. `job 2`; `job <id>` when absent. */
-  readonly label?: string;
+/** The first job of a demand class, as one of its slots has it. */
+export interface Head extends Queued {
+  /** The needs of the class that are of this slot. */
+  readonly needs: readonly Need[];
+  readonly demand: CompiledDemand;
 }
 
-/** Negative when `a` comes before `b` in the queue. */
-export function compareJobs(a: SchedulerJob, b: SchedulerJob): number {
-  return b.priority - a.priority || a.order - b.order || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+/** Needs for the same devices, which differ at most in CPUs and memory. */
+export interface Slot {
+  readonly key: string;
+  /** What they have in common: the devices. */
+  readonly sample: Need;
+  /** One for each demand class with jobs. */
+  readonly heads: Ordered<Head>;
 }
 
-/** Block length at which an insertion splits: moving half of it costs less than another look-up among blocks. */
-const FULL = 512;
+/** The jobs of one and the same demand: when the first doesn't fit, none of them does. */
+interface DemandClass {
+  readonly demand: CompiledDemand;
+  readonly jobs: Ordered<Entry>;
+  readonly slots: readonly { readonly slot: Slot; readonly needs: readonly Need[] }[];
+  /** What the slots have as this class's first job. */
+  head: SchedulerJob | undefined;
+  fresh: boolean;
+}
 
-/** Jobs in queue order, with the place of each; an ordered list in blocks, so that no operation touches all of it. */
-export class JobList {
-  private readonly blocks: SchedulerJob[][] = [];
-  private count = 0;
+interface Entry extends Queued {
+  /** Undefined while held. */
+  readonly demandClass: DemandClass | undefined;
+}
+
+/** The queue: all pending jobs in order, and those that may start indexed by what they need of a node. */
+export class PendingJobs {
+  private readonly byId = new Map<string, Entry>();
+  private readonly order = new Ordered<Entry>();
+  private readonly classes = new Map<string, DemandClass>();
+  private readonly bySlot = new Map<string, Slot>();
+  private readonly freshClasses = new Set<DemandClass>();
+  /** The first jobs of classes that no plan has looked at yet. */
+  readonly fresh = new Ordered<Head>();
 
   get size(): number {
-    return this.count;
+    return this.byId.size;
   }
 
-  get first(): SchedulerJob | undefined {
-    return this.blocks[0]?.[0];
+  get(id: string): SchedulerJob | undefined {
+    return this.byId.get(id)?.job;
+  }
+
+  position(job: SchedulerJob): number {
+    return this.order.position(job);
+  }
+
+  slots(): Iterable<Slot> {
+    return this.bySlot.values();
   }
 
   add(job: SchedulerJob): void {
-    this.count++;
-    const at = Math.min(this.blockOf(job), this.blocks.length - 1);
-    const block = this.blocks[at];
-    if (!block) {
-      this.blocks.push([job]);
-      return;
-    }
-    block.splice(indexIn(block, job), 0, job);
-    // Jobs are mostly appended; a full last block is then left full rather than halved.
-    const appended = at === this.blocks.length - 1 && block[block.length - 1] === job;
-    if (block.length > FULL) this.blocks.splice(at + 1, 0, block.splice(appended ? FULL : FULL / 2));
+    const demandClass = job.held === true ? undefined : this.classFor(job);
+    const entry: Entry = { job, demandClass };
+    this.byId.set(job.id, entry);
+    this.order.add(entry);
+    if (!demandClass) return;
+    demandClass.jobs.add(entry);
+    this.updateHead(demandClass);
   }
 
-  /** Deletes a job that is in the list. */
+  /** Deletes a job that is in the queue. */
   delete(job: SchedulerJob): void {
-    const at = this.blockOf(job);
-    const block = this.blocks[at];
-    const index = block ? indexIn(block, job) : -1;
-    if (block?.[index]?.id !== job.id) throw new Error(`job ${job.id} is not where the queue has it`);
-    this.count--;
-    block.splice(index, 1);
-    if (block.length === 0) this.blocks.splice(at, 1);
+    const demandClass = this.byId.get(job.id)?.demandClass;
+    this.byId.delete(job.id);
+    this.order.delete(job);
+    if (!demandClass) return;
+    demandClass.jobs.delete(job);
+    this.updateHead(demandClass);
   }
 
-  /** 1 for the first. */
-  position(job: SchedulerJob): number {
-    const at = this.blockOf(job);
-    let before = 0;
-    for (let i = 0; i < at; i++) before += this.blocks[i]?.length ?? 0;
-    return before + indexIn(this.blocks[at] ?? [], job) + 1;
-  }
-
-  *[Symbol.iterator](): Iterator<SchedulerJob> {
-    for (const block of this.blocks) yield* block;
-  }
-
-  /** The first block that ends with the job or one after it. */
-  private blockOf(job: SchedulerJob): number {
-    let low = 0;
-    let high = this.blocks.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const last = this.blocks[middle]?.at(-1);
-      if (last && compareJobs(last, job) < 0) low = middle + 1;
-      else high = middle;
+  /** A plan has looked at all there is. */
+  clearFresh(): void {
+    for (const demandClass of this.freshClasses) {
+      demandClass.fresh = false;
+      if (demandClass.head) this.fresh.delete(demandClass.head);
     }
-    return low;
-  }
-}
-
-function indexIn(block: readonly SchedulerJob[], job: SchedulerJob): number {
-  let low = 0;
-  let high = block.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const other = block[middle];
-    if (other && compareJobs(other, job) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** The pending jobs of one and the same demand: when its first doesn't fit, none of them does. */
-export class DemandClass {
-  readonly jobs = new JobList();
-
-  constructor(readonly demand: CompiledDemand) {}
-}
-
-/** The alternatives that need the same devices and differ at most in CPUs and memory. */
-interface Slot {
-  readonly sample: Need;
-  readonly entries: Map<DemandClass, Need[]>;
-}
-
-/** The demand classes that have jobs, found by what they need of one node. */
-export class ClassIndex {
-  private readonly classes = new Map<string, DemandClass>();
-  private readonly slots = new Map<string, Slot>();
-
-  get(key: string): DemandClass | undefined {
-    return this.classes.get(key);
+    this.freshClasses.clear();
   }
 
-  all(): Iterable<DemandClass> {
-    return this.classes.values();
-  }
-
-  add(demandClass: DemandClass): void {
-    this.classes.set(demandClass.demand.key, demandClass);
-    for (const need of demandClass.demand.needs) {
-      const key = slotKey(need);
-      let slot = this.slots.get(key);
-      if (!slot)
-        this.slots.set(key, (slot = { sample: { ...need, cpus: 0, memory: 0 }, entries: new Map() }));
-      const needs = slot.entries.get(demandClass);
-      if (needs) needs.push(need);
-      else slot.entries.set(demandClass, [need]);
+  private classFor(job: SchedulerJob): DemandClass {
+    const key = demandKey(job.demand);
+    let demandClass = this.classes.get(key);
+    if (!demandClass) {
+      const demand = compileDemand(job.demand, key);
+      const slots = this.slotsOf(demand);
+      demandClass = { demand, jobs: new Ordered(), slots, head: undefined, fresh: true };
+      this.classes.set(key, demandClass);
+      this.freshClasses.add(demandClass);
     }
+    return demandClass;
   }
 
-  delete(demandClass: DemandClass): void {
-    this.classes.delete(demandClass.demand.key);
-    for (const need of demandClass.demand.needs) {
-      const key = slotKey(need);
-      const slot = this.slots.get(key);
-      slot?.entries.delete(demandClass);
-      if (slot?.entries.size === 0) this.slots.delete(key);
-    }
-  }
-
-  /** Adds to `into` the classes of which a node with so much free, and these devices, hosts at least one rank. */
-  collect(
-    hosts: (need: Need) => boolean,
-    free: { readonly cpus: number; readonly memory: number },
-    into: Set<DemandClass>,
-  ): void {
-    for (const slot of this.slots.values()) {
-      if (!hosts(slot.sample)) continue;
-      for (const [demandClass, needs] of slot.entries) {
-        if (needs.some((need) => need.cpus <= free.cpus && need.memory <= free.memory)) into.add(demandClass);
+  private slotsOf(demand: CompiledDemand): DemandClass['slots'] {
+    const found = new Map<Slot, Need[]>();
+    for (const need of demand.needs) {
+      const key = `${need.gpuKey}:${need.devices}:${need.units}`;
+      let slot = this.bySlot.get(key);
+      if (!slot) {
+        slot = { key, sample: { ...need, cpus: 0, memory: 0 }, heads: new Ordered() };
+        this.bySlot.set(key, slot);
       }
+      const needs = found.get(slot);
+      if (needs) needs.push(need);
+      else found.set(slot, [need]);
     }
+    return [...found].map(([slot, needs]) => ({ slot, needs }));
   }
-}
 
-function slotKey(need: Need): string {
-  return `${need.gpuKey}:${need.devices}:${need.units}`;
+  private updateHead(demandClass: DemandClass): void {
+    const { demand, slots, fresh } = demandClass;
+    const old = demandClass.head;
+    const job = demandClass.jobs.first?.job;
+    if (job === old) return;
+    demandClass.head = job;
+    for (const { slot, needs } of slots) {
+      if (old) slot.heads.delete(old);
+      if (job) slot.heads.add({ job, needs, demand });
+      else if (slot.heads.size === 0) this.bySlot.delete(slot.key);
+    }
+    if (fresh && old) this.fresh.delete(old);
+    if (fresh && job) this.fresh.add({ job, needs: demand.needs, demand });
+    if (job) return;
+    this.classes.delete(demand.key);
+    this.freshClasses.delete(demandClass);
+  }
 }

@@ -2,7 +2,7 @@ import { compileNeed, wantsGpu, type Need } from './demand';
 import type { JobDemand, NodeDemand } from './job';
 import type { DeviceState, NodeState } from './node';
 import { accepts, type NodeTable } from './nodeTable';
-import type { SchedulerJob } from './pending';
+import type { SchedulerJob } from './ordered';
 import { capable, refuse } from './refusal';
 import { WHOLE } from './units';
 import { amount, cpuWords, gigabytes, gpuWords, list, memoryWords } from './words';

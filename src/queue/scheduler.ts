@@ -1,12 +1,13 @@
-import { compileDemand, compileNeed, demandKey, type CompiledDemand } from './demand';
+import { compileNeed, type CompiledDemand } from './demand';
 import { Failures } from './failures';
-import { Heap } from './heap';
 import type { JobDemand, Placement } from './job';
 import type { Holding, NodeAvailability, NodeState, SchedulerNode } from './node';
 import { NodeTable } from './nodeTable';
-import { ClassIndex, compareJobs, DemandClass, JobList, type SchedulerJob } from './pending';
+import type { SchedulerJob } from './ordered';
+import { PendingJobs } from './pending';
 import { explain, type PendingReason } from './reason';
 import { refuse } from './refusal';
+import { Sweep } from './sweep';
 import { totalsOf, usageOf, type ClusterTotals, type NodeUsage } from './usage';
 
 /** A job that may start, and where. */
@@ -21,24 +22,18 @@ interface Running {
   readonly holdings: (Holding | undefined)[];
 }
 
-/** With more freed nodes than this, trying every demand class once is cheaper than asking what each node could host. */
-const MANY_NODES = 16;
-
 /**
  * Decides which jobs of one cluster start where: in order of (priority, order), each one that fits now, without
  * reservations. It holds the state, hears what changes, and looks only at what a change can have made possible.
  * No time, no randomness, no IO: the same history gives the same starts.
  *
- * Invariant after `takeStarts`: no pending job that isn't held fits. So later only jobs of a new demand class
- * (`fresh`) and those that fit on a node that got freer (`freed`) need a look.
+ * Invariant after `takeStarts`: no pending job that isn't held fits. So later only jobs of a new demand class and
+ * those that fit on a node that got freer need a look.
  */
 export class Scheduler {
   private readonly nodes = new NodeTable();
-  private readonly queue = new JobList();
-  private readonly pending = new Map<string, SchedulerJob>();
+  private readonly pending = new PendingJobs();
   private readonly running = new Map<string, Running>();
-  private readonly classes = new ClassIndex();
-  private readonly fresh = new Set<DemandClass>();
   private readonly freed = new Set<NodeState>();
   private readonly failures = new Failures();
 
@@ -82,7 +77,7 @@ export class Scheduler {
   /** Puts a job into the queue. Throws when the id is known. */
   submit(job: SchedulerJob): void {
     this.assertNew(job.id);
-    this.enqueue(job);
+    this.pending.add(job);
   }
 
   /** Takes over a job that runs already; its nodes need not be known yet. Throws when the id is known. */
@@ -99,13 +94,13 @@ export class Scheduler {
       return;
     }
     const job = this.pendingJob(id);
-    this.dequeue(job);
-    this.enqueue({ ...job, ...change });
+    this.pending.delete(job);
+    this.pending.add({ ...job, ...change });
   }
 
   /** Takes a pending job out of the queue. Throws when it isn't pending: a running one is released. */
   remove(id: string): void {
-    this.dequeue(this.pendingJob(id));
+    this.pending.delete(this.pendingJob(id));
   }
 
   /** A running job, or one rank of it, has ended: what it held is free. Throws for a job that isn't running. */
@@ -127,26 +122,23 @@ export class Scheduler {
   requeue(id: string): void {
     const { job } = this.runningJob(id);
     this.release(id);
-    this.enqueue(job);
+    this.pending.add(job);
   }
 
   /** All starts that the changes since the last call allow, in queue order; their devices are taken from now on. */
   takeStarts(): Start[] {
     const starts: Start[] = [];
-    const open = new Heap(this.openClasses(), byFirstJob);
-    for (let candidates = open.first; candidates; candidates = open.first) {
-      const job = candidates.jobs.first;
-      const placement = job && this.place(candidates.demand);
-      if (!placement) {
-        open.removeFirst();
-        continue;
-      }
-      this.dequeue(job);
-      this.hold(job, placement);
-      starts.push({ id: job.id, placement });
-      if (candidates.jobs.size === 0) open.removeFirst();
-      else open.firstChanged();
+    if (this.freed.size > 0) this.failures.clear();
+    const sweep = new Sweep(this.pending, this.nodes, [...this.freed], this.failures);
+    for (let head = sweep.next(); head; head = sweep.next()) {
+      const placement = this.place(head.demand);
+      if (!placement) continue;
+      this.pending.delete(head.job);
+      this.hold(head.job, placement);
+      starts.push({ id: head.job.id, placement });
     }
+    this.freed.clear();
+    this.pending.clearFresh();
     return starts;
   }
 
@@ -156,13 +148,13 @@ export class Scheduler {
     const label = (other: string): string => {
       return this.running.get(other)?.job.label ?? `job ${other}`;
     };
-    return explain(this.nodes, job, this.queue.position(job), label);
+    return explain(this.nodes, job, this.pending.position(job), label);
   }
 
   /** Place in the queue, 1 for the next; undefined when not pending. */
   position(id: string): number | undefined {
     const job = this.pending.get(id);
-    return job && this.queue.position(job);
+    return job && this.pending.position(job);
   }
 
   /** What is used and free on a node. Throws for an unknown node. */
@@ -173,17 +165,6 @@ export class Scheduler {
   /** Sums over the cluster. */
   totals(): ClusterTotals {
     return totalsOf(this.nodes.all(), { pending: this.pending.size, running: this.running.size });
-  }
-
-  private *openClasses(): Iterable<DemandClass> {
-    if (this.freed.size > 0) this.failures.clear();
-    const open = this.freed.size > MANY_NODES ? new Set(this.classes.all()) : new Set(this.fresh);
-    if (this.freed.size <= MANY_NODES) {
-      for (const node of this.freed) this.classes.collect((need) => this.nodes.hosts(node, need), node, open);
-    }
-    this.freed.clear();
-    this.fresh.clear();
-    yield* open;
   }
 
   private place(demand: CompiledDemand): Placement | undefined {
@@ -217,36 +198,12 @@ export class Scheduler {
     this.running.set(job.id, { job, holdings });
   }
 
-  private enqueue(job: SchedulerJob): void {
-    this.pending.set(job.id, job);
-    this.queue.add(job);
-    if (job.held === true) return;
-    const key = demandKey(job.demand);
-    let demandClass = this.classes.get(key);
-    if (!demandClass) {
-      demandClass = new DemandClass(compileDemand(job.demand, key));
-      this.classes.add(demandClass);
-      this.fresh.add(demandClass);
-    }
-    demandClass.jobs.add(job);
-  }
-
-  private dequeue(job: SchedulerJob): void {
-    this.pending.delete(job.id);
-    this.queue.delete(job);
-    const demandClass = job.held === true ? undefined : this.classes.get(demandKey(job.demand));
-    demandClass?.jobs.delete(job);
-    if (demandClass?.jobs.size !== 0) return;
-    this.classes.delete(demandClass);
-    this.fresh.delete(demandClass);
-  }
-
   private gotFreer(node: NodeState): void {
     if (node.availability === 'up') this.freed.add(node);
   }
 
   private assertNew(id: string): void {
-    if (this.pending.has(id) || this.running.has(id)) throw new Error(`job ${id} is known already`);
+    if (this.pending.get(id) || this.running.has(id)) throw new Error(`job ${id} is known already`);
   }
 
   private pendingJob(id: string): SchedulerJob {
@@ -266,9 +223,4 @@ export class Scheduler {
     if (!node) throw new Error(`node ${id} is not in the cluster`);
     return node;
   }
-}
-
-function byFirstJob(a: DemandClass, b: DemandClass): number {
-  const [first, second] = [a.jobs.first, b.jobs.first];
-  return first && second ? compareJobs(first, second) : 0;
 }
