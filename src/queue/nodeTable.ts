@@ -14,9 +14,15 @@ import { Buckets, type NodeSet } from './nodeSet';
 import { cpuUnits, memoryUnits, WHOLE } from './units';
 
 /** True when the device has the name and memory asked for, free or not. */
-export function accepts(gpu: GpuDemand | undefined, device: SchedulerDevice): boolean {
+function accepts(gpu: GpuDemand | undefined, device: SchedulerDevice): boolean {
   if (gpu?.name !== undefined && !gpuNameMatches(gpu.name, device.name, device.memoryMiB)) return false;
   return gpu?.memoryMiB === undefined || gpuMemoryMatches(gpu.memoryMiB, device.memoryMiB);
+}
+
+/** The same for many devices: compares names once for each kind of device. */
+export function acceptor(gpu: GpuDemand | undefined): (device: DeviceState) => boolean {
+  const byKind: (boolean | undefined)[] = [];
+  return ({ kind, spec }) => (byKind[kind] ??= accepts(gpu, spec));
 }
 
 /** A node chosen for a rank; with `share`, the rank goes onto a device in use that has exactly so much room. */

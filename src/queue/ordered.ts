@@ -25,8 +25,8 @@ export function compareJobs(a: SchedulerJob, b: SchedulerJob): number {
   return b.priority - a.priority || a.order - b.order || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
-/** Block length at which an insertion splits: moving half of it costs less than another look-up among blocks. */
-const FULL = 512;
+/** Block length at which an insertion splits; of 64 to 1024 the one that made a full plan of 100,000 jobs fastest. */
+const FULL = 128;
 
 /** Items in queue order, at most one for each job; a list in blocks, so that no change touches all of it. */
 export class Ordered<T extends Queued> {
@@ -63,7 +63,9 @@ export class Ordered<T extends Queued> {
     const index = block ? indexIn(block, job) : -1;
     if (block?.[index]?.job.id !== job.id) throw new Error(`job ${job.id} is not where the queue has it`);
     this.count--;
-    block.splice(index, 1);
+    // Starting jobs are first of their class: `shift` doesn't move the rest, as `splice` would.
+    if (index === 0) block.shift();
+    else block.splice(index, 1);
     if (block.length === 0) this.blocks.splice(at, 1);
   }
 

@@ -1,7 +1,7 @@
 import { compileNeed, wantsGpu, type Need } from './demand';
 import type { JobDemand, NodeDemand } from './job';
 import type { DeviceState, NodeState } from './node';
-import { accepts, type NodeTable } from './nodeTable';
+import { acceptor, type NodeTable } from './nodeTable';
 import type { SchedulerJob } from './ordered';
 import { capable, refuse } from './refusal';
 import { WHOLE } from './units';
@@ -35,6 +35,7 @@ export interface Missing {
   readonly foreign: readonly { readonly device: number; readonly by: string }[];
 }
 
+type Acceptor = (device: DeviceState) => boolean;
 type Verdict = Omit<PendingReason, 'position'>;
 
 /** Holders, devices and nodes a sentence names before it only counts. */
@@ -63,7 +64,8 @@ function explainOne(
   label: (job: string) => string,
 ): Verdict | undefined {
   const need = compileNeed(demand);
-  const able = [...table.all()].filter((node) => capable(node, need));
+  const accepts = acceptor(need.gpu);
+  const able = [...table.all()].filter((node) => capable(node, need, accepts));
   if (able.length < job.numNodes) return undefined;
   const up = able.filter((node) => node.availability === 'up');
   if (up.length < job.numNodes) {
@@ -77,9 +79,10 @@ function explainOne(
   const closest = closestOf(
     up.filter((node) => !ready.includes(node)),
     need,
+    accepts,
   );
   if (!closest) return undefined;
-  const missing = missingOn(table, closest, need, demand);
+  const missing = missingOn(table, closest, need, demand, accepts);
   const details = [
     ...missing.holders.map((holder) => `${label(holder.job)} has ${amountOf(missing.what, holder.amount)}`),
     ...missing.foreign.map(
@@ -117,35 +120,41 @@ function awaitNodes(candidates: readonly NodeState[], wanted: number): Verdict {
 }
 
 /** The node that lacks the least: enough devices before many, many before few. */
-function closestOf(nodes: readonly NodeState[], need: Need): NodeState | undefined {
+function closestOf(nodes: readonly NodeState[], need: Need, accepts: Acceptor): NodeState | undefined {
   let best: { readonly node: NodeState; readonly free: number } | undefined;
   for (const node of nodes) {
-    const free = Math.min(freeDevices(node, need), need.units * need.devices);
+    const free = Math.min(freeDevices(node, need, accepts), need.units * need.devices);
     if (!best || free > best.free) best = { node, free };
   }
   return best?.node;
 }
 
 /** Share units: of all wholly free devices, or for a fraction the most that one device has. */
-function freeDevices(node: NodeState, need: Need): number {
-  const rooms = matching(node, need).map((device) => device.room);
+function freeDevices(node: NodeState, need: Need, accepts: Acceptor): number {
+  const rooms = matching(node, need, accepts).map((device) => device.room);
   if (need.units < WHOLE) return Math.max(0, ...rooms);
   return rooms.filter((room) => room === WHOLE).length * WHOLE;
 }
 
-function matching(node: NodeState, need: Need): DeviceState[] {
-  return need.units === 0 ? [] : node.devices.filter((device) => accepts(need.gpu, device.spec));
+function matching(node: NodeState, need: Need, accepts: Acceptor): DeviceState[] {
+  return need.units === 0 ? [] : node.devices.filter(accepts);
 }
 
-function missingOn(table: NodeTable, node: NodeState, need: Need, demand: NodeDemand): Missing {
-  const free = freeDevices(node, need);
+function missingOn(
+  table: NodeTable,
+  node: NodeState,
+  need: Need,
+  demand: NodeDemand,
+  accepts: Acceptor,
+): Missing {
+  const free = freeDevices(node, need, accepts);
   const used = new Map<string, number>();
   const add = (job: string, value: number): void => {
     if (value > 0) used.set(job, (used.get(job) ?? 0) + value);
   };
   const holders = (): Missing['holders'] => [...used].map(([job, value]) => ({ job, amount: value }));
   if (wantsGpu(demand) && free < need.units * need.devices) {
-    const devices = matching(node, need);
+    const devices = matching(node, need, accepts);
     for (const device of devices)
       for (const holding of device.holdings) add(holding.job, holding.units / WHOLE);
     const foreign = devices.flatMap((device) =>

@@ -1,19 +1,14 @@
 import { compileNeed, wantsGpu, type Need } from './demand';
 import type { JobDemand, NodeDemand } from './job';
-import type { NodeState } from './node';
-import { accepts, type NodeTable } from './nodeTable';
+import type { DeviceState, NodeState } from './node';
+import { acceptor, type NodeTable } from './nodeTable';
 import { cpuUnits, memoryUnits } from './units';
 import { amount, cpuWords, demandWords, gigabytes, gpuWords, list, memoryWords } from './words';
 
-/** How many devices of the node have what the need asks for, free or not. */
-export function matchingDevices(node: NodeState, need: Need): number {
-  return node.devices.filter((device) => accepts(need.gpu, device.spec)).length;
-}
-
 /** True when one rank with this need could start on the node if nothing else were on it. */
-export function capable(node: NodeState, need: Need): boolean {
+export function capable(node: NodeState, need: Need, accepts: (device: DeviceState) => boolean): boolean {
   if (cpuUnits(node.spec.cpus) < need.cpus || memoryUnits(node.spec.memoryMiB) < need.memory) return false;
-  return need.units === 0 || matchingDevices(node, need) >= need.devices;
+  return need.units === 0 || node.devices.filter(accepts).length >= need.devices;
 }
 
 /** Why a demand can never be met by the nodes of a cluster; undefined when it can. */
@@ -34,12 +29,13 @@ function refuseAlternative(
   numNodes: number,
 ): string | undefined {
   const need = compileNeed(demand);
-  const able = nodes.filter((node) => capable(node, need)).length;
+  const accepts = acceptor(need.gpu);
+  const able = nodes.filter((node) => capable(node, need, accepts)).length;
   if (able >= numNodes) return undefined;
   if (nodes.length === 0) return `needs ${demandWords(demand)}; the cluster has no nodes`;
   const where = numNodes === 1 ? 'on one node' : `on each of ${numNodes} nodes`;
   if (wantsGpu(demand)) {
-    const most = Math.max(...nodes.map((node) => matchingDevices(node, need)));
+    const most = Math.max(...nodes.map((node) => node.devices.filter(accepts).length));
     if (most === 0) return `needs ${gpuWords(demand.gpu)}; the cluster has ${inventory(nodes)}`;
     if (most < need.devices) return `needs ${gpuWords(demand.gpu)} ${where}; the largest node has ${most}`;
   }

@@ -1,4 +1,4 @@
-import { compileNeed, type CompiledDemand } from './demand';
+import { compileNeed, type CompiledDemand, type Need } from './demand';
 import { Failures } from './failures';
 import type { JobDemand, Placement } from './job';
 import type { Holding, NodeAvailability, NodeState, SchedulerNode } from './node';
@@ -80,10 +80,12 @@ export class Scheduler {
     this.pending.add(job);
   }
 
-  /** Takes over a job that runs already; its nodes need not be known yet. Throws when the id is known. */
+  /** Takes over a job that runs already; its nodes need not be known yet. Throws when the id is known or the alternative isn't there. */
   adopt(job: SchedulerJob, placement: Placement): void {
     this.assertNew(job.id);
-    this.hold(job, placement);
+    const demand = job.demand.alternatives[placement.alternative];
+    if (!demand) throw new Error(`job ${job.id} has no alternative ${placement.alternative}`);
+    this.hold(job, placement, compileNeed(demand));
   }
 
   /** Moves, holds or lets go of a pending job; of a running one, changes where `requeue` will put it. */
@@ -132,9 +134,10 @@ export class Scheduler {
     const sweep = new Sweep(this.pending, this.nodes, [...this.freed], this.failures);
     for (let head = sweep.next(); head; head = sweep.next()) {
       const placement = this.place(head.demand);
-      if (!placement) continue;
+      const need = placement && head.demand.needs[placement.alternative];
+      if (!need) continue;
       this.pending.delete(head.job);
-      this.hold(head.job, placement);
+      this.hold(head.job, placement, need);
       starts.push({ id: head.job.id, placement });
     }
     this.freed.clear();
@@ -186,10 +189,8 @@ export class Scheduler {
     return undefined;
   }
 
-  private hold(job: SchedulerJob, placement: Placement): void {
-    const demand = job.demand.alternatives[placement.alternative];
-    if (!demand) throw new Error(`job ${job.id} has no alternative ${placement.alternative}`);
-    const { units, cpus, memory } = compileNeed(demand);
+  private hold(job: SchedulerJob, placement: Placement, need: Need): void {
+    const { units, cpus, memory } = need;
     const holdings = placement.ranks.map(({ node, devices }, rank) => {
       const holding: Holding = { job: job.id, rank, node, devices, units, cpus, memory };
       this.nodes.take(holding);
