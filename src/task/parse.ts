@@ -1,12 +1,12 @@
 import { buildTask } from './build';
 import { ShapeChecker } from './check';
-import { TASK_SHAPE } from './fields';
+import { FIELDS, TASK_SHAPE } from './fields';
 import { headerOf } from './pipeline';
 import type { Problem } from './problem';
 import { ProblemList } from './problems';
 import { readYaml } from './syntax';
 import type { Task } from './task';
-import { isNull, treeOf, type MapNode, type TreeNode } from './tree';
+import { isNull, treeOf, valueOf, type MapNode, type TreeNode } from './tree';
 
 /** What a task file says, and what is wrong with it. */
 export interface ParsedTask {
@@ -25,6 +25,8 @@ export function parseTask(text: string): ParsedTask {
   const trees = documents.map((document) => treeOf(document, text, problems)).filter((tree) => !isNull(tree));
   const header = headerOf(trees, problems);
   const checker = new ShapeChecker(problems, complete);
+  const name = header && valueOf(header, 'name');
+  if (name && FIELDS.name) checker.check(name, FIELDS.name.shape, 'name');
   const tasks = trees.filter((tree) => tree !== header).filter((tree) => isTaskDocument(tree, problems));
   for (const task of tasks) checker.check(task, TASK_SHAPE, '');
   reportSeveral(tasks, problems);

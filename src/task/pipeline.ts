@@ -18,6 +18,7 @@ export function headerOf(trees: readonly TreeNode[], problems: ProblemList): Map
     problems.report('warning', execution.key, 'job-group', message);
     return first;
   }
+  if (trees.length === 1 && !execution) return undefined;
   if (!first.entries.every(({ key }) => PIPELINE_FIELDS.includes(key.text))) return undefined;
   if (execution && mode !== 'serial') {
     const message =

@@ -75,12 +75,10 @@ const LOOKED_AT = 200_000;
 export function looksLikeTask(text: string, fileName: string): boolean {
   if (OWN_NAME.test(fileName)) return true;
   if (!YAML_NAME.test(fileName)) return false;
-  const documents = text
-    .slice(0, LOOKED_AT)
-    .split(/^---(?=\s|$).*$/m)
-    .map(topLevelKeys);
-  if (documents.some((keys) => [...keys.keys()].some((key) => FOREIGN.has(key)))) return false;
-  return documents.some(isTask);
+  const documents = text.slice(0, LOOKED_AT).split(/^---(?=\s|$).*$/m);
+  const keys = documents.map(topLevelKeys);
+  if (keys.some((names) => [...names.keys()].some((name) => FOREIGN.has(name)))) return false;
+  return keys.some(isTask) || documents.some((document) => ASKS_FOR_GPUS.test(document));
 }
 
 function isTask(keys: ReadonlyMap<string, string>): boolean {

@@ -95,7 +95,8 @@ function reportControlCharacters(text: string, problems: ProblemList): string {
     const code = char.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase();
     const message = `YAML does not allow the invisible control character U+${code}: remove it.`;
     problems.error({ start, end: start + 1 }, 'control-character', message, { title: 'Remove it', text: '' });
-    return ' ';
+    // Inside a word a space would make a second defect of it.
+    return /\S/.test(text.charAt(start - 1)) && /\S/.test(text.charAt(start + 1)) ? 'x' : ' ';
   });
 }
 

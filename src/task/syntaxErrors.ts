@@ -29,6 +29,8 @@ export function explain(text: string, error: SyntaxFailure, documents: readonly 
   switch (error.code) {
     case 'MISSING_CHAR':
       if (/quote/.test(error.message)) return unclosedQuote(text, at, documents);
+      if (/Missing , or :|Missing ,/.test(error.message))
+        return defect(text, 'missing-comma', restOfLine(text, at), COMMA);
       if (/map values/.test(error.message)) return notAField(text, contentStart(text, at));
       break;
     case 'TAB_AS_INDENT':
@@ -38,6 +40,8 @@ export function explain(text: string, error: SyntaxFailure, documents: readonly 
       return nested(text, at);
     case 'MULTILINE_IMPLICIT_KEY':
       return notAField(text, contentStart(text, at));
+    case 'BLOCK_IN_FLOW':
+      return defect(text, 'missing-comma', restOfLine(text, at), COMMA);
     case 'BAD_INDENT':
       if (/Flow/.test(error.message)) return unclosedBracket(text, at, documents);
       return badIndent(text, at);
@@ -63,6 +67,7 @@ export function explain(text: string, error: SyntaxFailure, documents: readonly 
 }
 
 const BRACKET = 'This bracket closes nothing: remove it, or open it before.';
+const COMMA = 'A comma is missing here, between two entries in brackets.';
 const AFTER_VALUE = 'The value ended before this: put all of it in one pair of quotes, or remove the rest.';
 const AFTER_BAR = 'Nothing may follow `|` or `>` on its line: the text goes on the lines below, indented.';
 

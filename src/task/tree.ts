@@ -155,6 +155,7 @@ class TreeBuilder {
         merges.push(value);
         continue;
       }
+      this.checkSeparator(key);
       const identity = `${key.type === 'string' ? 's' : 'x'}${key.text}`;
       if (seen.has(identity)) {
         this.problems.error(
@@ -168,6 +169,16 @@ class TreeBuilder {
     }
     this.merge(map, merges);
     return map;
+  }
+
+  /** PyYAML, and so SkyPilot, refuses a tab here; the yaml package does not. */
+  private checkSeparator(key: ScalarNode): void {
+    const tab = /^ *: *(\t[\t ]*)/.exec(this.text.slice(key.end, key.end + 80));
+    if (!tab) return;
+    const start = key.end + tab[0].length - (tab[1] ?? '').length;
+    const message = 'YAML does not allow a tab after the colon: use a space.';
+    const fix = { title: 'Change to a space', text: ' ' };
+    this.problems.error({ start, end: key.end + tab[0].length }, 'tab', message, fix);
   }
 
   private merge(map: MapNode, merges: readonly TreeNode[]): void {

@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict';
+import { parseTask, type Problem } from '../../../src/task';
+
+/** Problems as `severity code <text they cover>`. */
+function seen(text: string): string[] {
+  return parseTask(text).problems.map(
+    ({ severity, code, start, end }) => `${severity} ${code} <${text.slice(start, end)}>`,
+  );
+}
+
+function taskOf(text: string) {
+  const { task, problems } = parseTask(text);
+  assert.ok(task, JSON.stringify(problems));
+  return task;
+}
+
+/** The text after the only fix of the only error. */
+function fixed(text: string): string {
+  const errors = parseTask(text).problems.filter((problem: Problem) => problem.severity === 'error');
+  assert.equal(errors.length, 1, JSON.stringify(errors));
+  const fix = errors[0]?.fixes?.[0];
+  assert.ok(fix, 'has a fix');
+  return text.slice(0, fix.start) + fix.text + text.slice(fix.end);
+}
+
+const EXAMPLE = `name: train
+workdir: .
+num_nodes: 2
+resources:
+  accelerators: V100:4
+  cpus: 8+
+  memory: 64GB
+  infra: ssh/mycluster
+  priority: 5
+envs:
+  MODEL: resnet # the model
+  LR: 1e-3
+  DEBUG: yes
+  EPOCHS: 010
+  OPEN:
+secrets: {TOKEN: null}
+file_mounts:
+  ~/data: ./data
+setup: |
+  pip install -r requirements.txt
+run: |
+  python train.py \\
+    --model $MODEL
+`;
+
+describe('parseTask', () => {
+  it('reads a whole file', () => {
+    assert.deepEqual(taskOf(EXAMPLE), {
+      name: 'train',
+      workdir: '.',
+      numNodes: 2,
+      resources: [
+        {
+          accelerator: { name: 'V100', count: 4 },
+          cpus: { amount: 8, atLeast: true },
+          memoryMiB: { amount: 65536, atLeast: false },
+          infra: 'ssh/mycluster',
+        },
+      ],
+      ordered: false,
+      priority: 5,
+      // As PyYAML has it: no exponent without a point, yes is True, a leading 0 is octal.
+      envs: { MODEL: 'resnet', LR: '1e-3', DEBUG: 'True', EPOCHS: '8', OPEN: null },
+      secrets: { TOKEN: null },
+      fileMounts: { '~/data': './data' },
+      setup: 'pip install -r requirements.txt\n',
+      run: 'python train.py \\\n  --model $MODEL\n',
+    });
+    assert.deepEqual(seen(EXAMPLE), [
+      'information asks-for-value <OPEN>',
+      'information asks-for-value <TOKEN>',
+    ]);
+  });
+
+  it('reads the same with CRLF, a byte order mark and a flow style', () => {
+    assert.deepEqual(taskOf(EXAMPLE.replaceAll('\n', '\r\n')), taskOf(EXAMPLE));
+    assert.deepEqual(taskOf(`\uFEFF${EXAMPLE}`), taskOf(EXAMPLE));
+    assert.deepEqual(taskOf('{name: a, resources: {accelerators: {V100: 4}}, run: echo}').resources, [
+      { accelerator: { name: 'V100', count: 4 } },
+    ]);
+  });
+
+  it('gives ranges in UTF-16 units, also after text that is not ASCII', () => {
+    assert.deepEqual(seen('# 日本語 😀\nname: ab\nrunn: echo\n'), ['error unknown-field <runn>']);
+    assert.deepEqual(seen('\uFEFFrunn: echo\n'), ['error unknown-field <runn>']);
+  });
+
+  it('takes an empty file for a task that does nothing', () => {
+    assert.equal(taskOf('').numNodes, 1);
+    assert.deepEqual(taskOf('# only a comment\n').resources, [{}]);
+    assert.equal(taskOf('setup:\nrun:\nresources:\n').run, undefined);
+  });
+
+  it('resolves anchors, aliases and merge keys', () => {
+    const task = taskOf(
+      'resources: &r\n  cpus: 4\n  any_of:\n    - {accelerators: V100}\n    - {<<: {memory: 8}, cpus: 2}\nrun: x\n',
+    );
+    assert.deepEqual(task.resources, [
+      { accelerator: { name: 'V100', count: 1 }, cpus: { amount: 4, atLeast: false } },
+      { cpus: { amount: 2, atLeast: false }, memoryMiB: { amount: 8192, atLeast: false } },
+    ]);
+    assert.deepEqual(taskOf('envs: &e {A: 1}\nsecrets: *e\n').secrets, { A: '1' });
+  });
+
+  it('keeps the order of a list of accelerators, and only of a list', () => {
+    const names = (text: string) => taskOf(text).resources.map(({ accelerator }) => accelerator?.name);
+    assert.deepEqual(names('resources: {accelerators: [L4:1, V100]}'), ['L4', 'V100']);
+    assert.equal(taskOf('resources: {accelerators: [L4:1, V100]}').ordered, true);
+    assert.deepEqual(names('resources: {accelerators: {L4:1, V100:2}}'), ['L4', 'V100']);
+    assert.equal(taskOf('resources: {accelerators: {L4:1, V100:2}}').ordered, false);
+    assert.equal(taskOf('resources: {ordered: [{gpus: L4}, {gpus: V100}]}').ordered, true);
+    assert.equal(taskOf('resources: {any_of: [{gpus: L4}, {gpus: V100}]}').ordered, false);
+  });
+
+  it('lays alternatives over the fields beside them', () => {
+    const { resources } = taskOf(
+      'resources:\n  cpus: 4\n  gpus: {V100: 1, L4: 2}\n  any_of: [{cpus: 8}, {memory: 2x}]\n',
+    );
+    assert.equal(resources.length, 4);
+    assert.deepEqual(resources[0], {
+      accelerator: { name: 'V100', count: 1 },
+      cpus: { amount: 8, atLeast: false },
+    });
+    assert.deepEqual(resources[3]?.memoryMiB, { amount: 2, atLeast: false, perCpu: true });
+  });
+
+  it('reads what an env is for the job as Python spells it', () => {
+    const { envs } = taskOf(
+      'envs: {A: 1.0, B: [1, a], C: {b: null}, D: 1e+22, E: 1.0e+22, F: 2020-01-01, G: 1:30, H: .5}',
+    );
+    assert.deepEqual(envs, {
+      A: '1.0',
+      B: "[1, 'a']",
+      C: "{'b': None}",
+      D: '1e+22',
+      E: '1e+22',
+      F: '2020-01-01',
+      G: '90',
+      H: '0.5',
+    });
+  });
+
+  it('takes the first task of a pipeline and says that exec wants one', () => {
+    const text = 'name: pipe\n---\nname: one\nrun: a\n---\n# nothing\n---\nname: two\nrun: b\n';
+    assert.equal(taskOf(text).name, 'one');
+    assert.equal(parseTask(text).taskCount, 2);
+    assert.deepEqual(seen(text), ['warning several-tasks <name>']);
+    assert.equal(taskOf('name: pipe\n---\nname: one\nrun: a\n').name, 'one');
+    assert.equal(taskOf('name: only\n').name, 'only');
+    assert.deepEqual(seen('name: g\nexecution: parallel\n---\nname: a\nrun: x\n'), [
+      'warning job-group <execution>',
+    ]);
+    assert.deepEqual(seen('name: g\nexecution: both\n---\nname: a\nrun: x\n'), ['error bad-value <both>']);
+  });
+
+  it('finds the errors of every document', () => {
+    assert.deepEqual(seen('name: a b\nrun: x\n---\nname: c\nnum_nodes: no\n'), [
+      'error bad-name <a b>',
+      'warning several-tasks <name>',
+      'error wrong-type <no>',
+    ]);
+  });
+
+  it('points at the token of each defect and goes on', () => {
+    assert.deepEqual(
+      seen(
+        'name: a--- \nnum_nodes: 0\nresources:\n  acelerators: V100\n  cpus: four\n  any_of: [{gpus: V100:x}]\nenvs: {a-b: 1}\nname: x\n',
+      ),
+      [
+        'error bad-name <a--->',
+        'error out-of-range <0>',
+        'error unknown-field <acelerators>',
+        'error bad-cpus <four>',
+        'error bad-accelerator <V100:x>',
+        'error bad-env-name <a-b>',
+        'error duplicate-key <name>',
+      ],
+    );
+  });
+
+  it('goes on after a syntax error', () => {
+    assert.deepEqual(seen('name: "abc\nnum_nodes: two\nresources:\n\tcpus: 4\nrunn: echo\n'), [
+      'error unclosed-quote <"abc>',
+      'error wrong-type <two>',
+      'error tab <\t>',
+      'error unknown-field <runn>',
+    ]);
+  });
+
+  it('offers what was meant', () => {
+    assert.equal(fixed('reources:\n  cpus: 4\n'), 'resources:\n  cpus: 4\n');
+    assert.equal(fixed('resources: {use_spott: true}'), 'resources: {use_spot: true}');
+    assert.equal(fixed('name: 123\n'), 'name: "123"\n');
+    assert.equal(fixed('num_nodes: "2"\n'), 'num_nodes: 2\n');
+    assert.equal(fixed('num_nodes:2\nname: x'), 'num_nodes: 2\nname: x');
+    assert.equal(fixed('run: echo a: b\n'), 'run: "echo a: b"\n');
+    assert.equal(fixed('resources:\n  accelerators: V100: 4\n'), 'resources:\n  accelerators: V100:4\n');
+    assert.equal(fixed('resources:\n\tcpus: 4\n\tmemory: 8\n'), 'resources:\n  cpus: 4\n  memory: 8\n');
+    assert.equal(fixed('name:\tabc\n'), 'name: abc\n');
+    assert.equal(fixed('file_mounts: {~/a: ./b/}'), 'file_mounts: {~/a: ./b}');
+    assert.equal(fixed('resources: {memory: 16G}'), 'resources: {memory: 16GB}');
+  });
+
+  it('warns of what SkyPilot takes but nobody means', () => {
+    assert.deepEqual(seen('resources: {accelerators: 4xV100}'), ['warning count-before-name <4xV100>']);
+    assert.deepEqual(seen('resources: {accelerators: "V100 :8"}'), ['warning stray-space <"V100 :8">']);
+    assert.deepEqual(seen('envs: {NO: 1}'), ['warning name-not-text <NO>']);
+    assert.deepEqual(taskOf('resources: {accelerators: "V100 :8"}').resources, [
+      { accelerator: { name: 'V100', count: 8 } },
+    ]);
+  });
+
+  it('says which fields have no effect on an SSH cluster, never as an error', () => {
+    const text =
+      'resources:\n  use_spot: true\n  infra: aws\n  region:\nservice: {replicas: 1}\nfile_mounts: {/d: s3://bucket}\nrun: x\n';
+    assert.deepEqual(
+      parseTask(text)
+        .problems.filter(({ noEffect, severity }) => noEffect === true && severity === 'information')
+        .map(({ start, end }) => text.slice(start, end)),
+      ['use_spot', 'infra', 'service', '/d'],
+    );
+    assert.ok(parseTask(text).task);
+    assert.deepEqual(seen('resources: {infra: ssh/pool, accelerators: V100}'), []);
+    assert.deepEqual(seen('resources: {infra: "*"}'), []);
+  });
+
+  it('refuses fields that exclude each other, at the later one', () => {
+    assert.deepEqual(seen('resources: {gpus: V100, accelerators: V100}'), [
+      'error exclusive-fields <accelerators>',
+    ]);
+    assert.deepEqual(seen('resources: {any_of: [], ordered: []}'), ['error exclusive-fields <ordered>']);
+    assert.deepEqual(seen('resources: {any_of: [{cpus: 2}], gpus: [A, B]}'), [
+      'error exclusive-fields <any_of>',
+    ]);
+    assert.deepEqual(seen('resources: {any_of: [{priority: 1}, {priority: 2}]}'), [
+      'error exclusive-fields <2>',
+    ]);
+    assert.deepEqual(seen('workdir: .\nfile_mounts: {~/sky_workdir: x}'), [
+      'error exclusive-fields <~/sky_workdir>',
+    ]);
+    assert.deepEqual(
+      seen('resources:\n  region: x\n  infra: ssh\n').filter((line) => line.startsWith('error')),
+      ['error exclusive-fields <infra>'],
+    );
+  });
+
+  it('says what took the place of a field that SkyPilot removed', () => {
+    assert.deepEqual(seen('experimental: {}\n'), ['error removed-field <experimental>']);
+  });
+
+  it('takes values of envs where SkyPilot puts them in', () => {
+    assert.deepEqual(
+      seen('envs: {S: s3}\nfile_mounts: {/a: {store: "${S}"}}').filter((line) => line.startsWith('error')),
+      [],
+    );
+  });
+
+  it('is not misled by names of object members', () => {
+    assert.deepEqual(seen('constructor: 1\n'), ['error unknown-field <constructor>']);
+    assert.deepEqual(seen('__proto__: 1\nresources: {toString: 1}\n'), [
+      'error unknown-field <__proto__>',
+      'error unknown-field <toString>',
+    ]);
+    assert.deepEqual(Object.keys(taskOf('envs: {__proto__: a}').envs), ['__proto__']);
+  });
+});
