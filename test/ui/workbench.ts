@@ -1,0 +1,216 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { chromium, type Locator, type Page } from 'playwright-core';
+
+type Scripts = typeof import('../../scripts/vscodeServer.mjs') & typeof import('../../scripts/browser.mjs');
+
+const root = path.resolve(__dirname, '../../..');
+const pictures = path.join(root, 'out', 'pictures');
+
+/** What a workbench opens with. */
+export interface WorkbenchOptions {
+  /** Folder to open; it is copied, so that the original stays as it is. */
+  workspace: string;
+  /** User settings on top of the quiet ones. */
+  settings?: Record<string, unknown>;
+  /** Colour theme by its label, such as "Default Light Modern". */
+  theme?: string;
+  /** Source folder of the extension; this one by default. */
+  extensionDir?: string;
+  /** Environment of the extension, on top of this process's with a home of its own. */
+  env?: NodeJS.ProcessEnv;
+}
+
+/** Opens VS Code, its server run for this one window, in a headless Chromium. Close it, or the server stays. */
+export async function openWorkbench(options: WorkbenchOptions): Promise<Workbench> {
+  const { startServer, chromiumArgs, findChromium } = await loadScripts();
+  const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'cluster-queue-ui-'));
+  const folder = path.join(scratch, path.basename(options.workspace));
+  const home = path.join(scratch, 'home');
+  fs.mkdirSync(home);
+  fs.cpSync(options.workspace, folder, { recursive: true });
+  const server = await startServer({
+    userDir: path.join(scratch, 'vscode'),
+    folder,
+    extensionDir: options.extensionDir ?? root,
+    // As an extension under development it would come with the test driver, under which no notification pops up.
+    install: true,
+    settings: { ...options.settings, ...(options.theme ? { 'workbench.colorTheme': options.theme } : {}) },
+    env: { ...process.env, HOME: home, ...options.env },
+  });
+  const owned: (() => Promise<void>)[] = [server.stop];
+  const close = async (): Promise<void> => {
+    for (const end of owned.reverse()) await end();
+    fs.rmSync(scratch, { recursive: true, force: true, maxRetries: 5 });
+  };
+  try {
+    const executablePath = findChromium();
+    if (!executablePath) throw new Error('No Chromium to open the workbench with.');
+    const browser = await chromium.launch({ executablePath, args: chromiumArgs });
+    owned.push(() => browser.close());
+    const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, deviceScaleFactor: 1.5 });
+    await page.goto(server.url);
+    const workbench = new Workbench(page, folder, close);
+    await workbench.waitForExplorer();
+    return workbench;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The scripts are ES modules that know the repository by their own place: they are loaded, not bundled. */
+async function loadScripts(): Promise<Scripts> {
+  const load = async (name: string): Promise<unknown> =>
+    import(pathToFileURL(path.join(root, 'scripts', name)).href) as Promise<unknown>;
+  return { ...((await load('vscodeServer.mjs')) as Scripts), ...((await load('browser.mjs')) as Scripts) };
+}
+
+/** VS Code's window, with what a person does in it. Each method waits for what it needs and throws when that never comes. */
+export class Workbench {
+  constructor(
+    readonly page: Page,
+    /** The copy of the workspace that the window shows. */
+    readonly folder: string,
+    private readonly dispose: () => Promise<void>,
+  ) {}
+
+  /** Waits until the explorer lists the workspace's files. */
+  async waitForExplorer(): Promise<void> {
+    await this.page.locator('.explorer-folders-view .monaco-list-row').first().waitFor({ timeout: 60_000 });
+  }
+
+  /** Opens a file from the explorer in an editor that stays. */
+  async openFile(name: string): Promise<void> {
+    await this.openView('Explorer');
+    await this.file(name).dblclick();
+    await this.page.getByRole('tab', { name, exact: false }).first().waitFor();
+    await this.page.locator('.monaco-editor .view-lines').first().waitFor();
+  }
+
+  /** Right-clicks a file in the explorer; `pick` clicks an item of the menu that opens. */
+  async rightClickFile(name: string): Promise<ContextMenu> {
+    await this.openView('Explorer');
+    return this.rightClick(this.file(name));
+  }
+
+  /** Right-clicks anything; `pick` clicks an item of the menu that opens. */
+  async rightClick(target: Locator): Promise<ContextMenu> {
+    const menu = this.page.getByRole('menu').last();
+    const open = async (): Promise<void> => {
+      await target.click({ button: 'right' });
+      await menu.waitFor();
+    };
+    await open();
+    return {
+      items: async () => menu.getByRole('menuitem').allInnerTexts(),
+      pick: async (item) => {
+        const entry = menu.getByRole('menuitem', { name: item }).first();
+        // What an extension adds depends on keys that may come a moment after the row: as a person would, look again.
+        for (let attempt = 0; attempt < 10 && !(await appears(entry, 500)); attempt++) {
+          await this.page.keyboard.press('Escape');
+          await open();
+        }
+        await entry.click();
+      },
+    };
+  }
+
+  /** Picks the entry of the open quick pick that contains the text. */
+  async quickPick(text: string | RegExp): Promise<void> {
+    const widget = this.page.locator('.quick-input-widget');
+    await widget.getByRole('option').filter({ hasText: text }).first().click();
+    await widget.waitFor({ state: 'hidden' });
+  }
+
+  /** Types into the open input box and accepts it. */
+  async enter(text: string): Promise<void> {
+    const input = this.page.locator('.quick-input-widget input');
+    await input.fill(text);
+    await input.press('Enter');
+  }
+
+  /** Runs a command by its title, as from the palette. */
+  async runCommand(title: string): Promise<void> {
+    await this.page.keyboard.press('F1');
+    const input = this.page.locator('.quick-input-widget input');
+    await input.fill(`>${title}`);
+    await this.page
+      .locator('.quick-input-widget')
+      .getByRole('option')
+      .filter({ hasText: title })
+      .first()
+      .click();
+  }
+
+  /** Shows a view container of the activity bar, such as "Explorer" or "Cluster Queue". */
+  async openView(title: string): Promise<void> {
+    const tab = this.page.locator('.activitybar').getByRole('tab', { name: new RegExp(`^${title}`) });
+    await tab.waitFor();
+    if ((await tab.getAttribute('aria-selected')) !== 'true') await tab.click();
+  }
+
+  /** A row of the side bar's trees; a locator, so it can be waited for, hovered and right-clicked. */
+  treeItem(name: string | RegExp): Locator {
+    return this.page.locator('.sidebar').getByRole('treeitem', { name }).first();
+  }
+
+  /** Clicks an inline action of a row, which shows only while the mouse is over it. */
+  async inlineAction(row: Locator, action: string | RegExp): Promise<void> {
+    await row.hover();
+    await row.getByRole('button', { name: action }).first().click();
+  }
+
+  /** Waits for a notification with this text. */
+  async notification(text: string | RegExp): Promise<Locator> {
+    const toast = this.page.locator('.notification-toast').filter({ hasText: text }).first();
+    await toast.waitFor();
+    return toast;
+  }
+
+  /** Waits until the open output channel holds the text, scrolled to or not out of sight. */
+  async output(text: string | RegExp): Promise<void> {
+    const lines = this.page.locator('.output-view-content .view-line, .panel .view-line');
+    await lines.filter({ hasText: text }).first().waitFor();
+  }
+
+  /** Opens a channel in the output panel by its name. */
+  async openOutput(channel: string): Promise<void> {
+    await this.runCommand('Output: Show Output Channels…');
+    await this.quickPick(channel);
+  }
+
+  /** Saves what the window shows as out/pictures/NAME.png and returns the path. */
+  async screenshot(name: string): Promise<string> {
+    fs.mkdirSync(pictures, { recursive: true });
+    const file = path.join(pictures, `${name}.png`);
+    await this.page.screenshot({ path: file });
+    return file;
+  }
+
+  /** Closes the window, stops its server and removes its folder. */
+  async close(): Promise<void> {
+    await this.dispose();
+  }
+
+  private file(name: string): Locator {
+    return this.page.locator('.explorer-folders-view').getByRole('treeitem', { name }).first();
+  }
+}
+
+async function appears(target: Locator, timeout: number): Promise<boolean> {
+  return target.waitFor({ timeout }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** An open context menu. */
+export interface ContextMenu {
+  /** Clicks the item whose name contains or matches this. */
+  pick(item: string | RegExp): Promise<void>;
+  /** The labels it shows, top to bottom. */
+  items(): Promise<string[]>;
+}
