@@ -185,10 +185,10 @@ lease_by_mkdir() {
 
 # ---------------------------------------------------------------- the supervisor
 
-# supervise DIR GRACE HOLD [DEVICE …]
+# supervise DIR GRACE HOLD SNAPSHOT [DEVICE …]
 supervise() {
-  JOB=$1 GRACE=$2 HOLD=$3
-  shift 3
+  JOB=$1 GRACE=$2 HOLD=$3 SNAPSHOT=$4
+  shift 4
   UUID=${JOB##*/}
   HELD=
   # One of two starts of the same UUID gets past here (O_EXCL).
@@ -198,7 +198,7 @@ supervise() {
   cd "$HOME" || cd /
   lease_dir
   CODE= HOW=exit
-  lease_and_run "$@"
+  if copy_workdir; then lease_and_run "$@"; else echo "1 exit" >"$JOB/code"; fi
   [ "$HOW" = busy ] && return
   read -r CODE HOW <"$JOB/code"
   uptime_s
@@ -209,6 +209,34 @@ supervise() {
   exec 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-
   [ -z "$HELD" ] || rm -rf $HELD
   push "X $UUID $CODE 0 $HOW"
+}
+
+# The job's own copy of its workdir, made before it holds any device.
+copy_workdir() {
+  [ "$SNAPSHOT" != - ] || return 0
+  touch "$ROOT/work/$SNAPSHOT" 2>/dev/null
+  cp -a --reflink=auto "$ROOT/work/$SNAPSHOT" "$JOB/workdir" 2>/dev/null && return
+  rm -rf "$JOB/workdir"
+  cp -Rp "$ROOT/work/$SNAPSHOT" "$JOB/workdir" 2>"$JOB/rc.log" && return
+  : >"$JOB/began"
+  { echo "cluster-queue: the workdir could not be copied for this job:"; head -n 5 "$JOB/rc.log"; } >>"$JOB/run.log" 2>&1
+  return 1
+}
+
+# unpack NAME: a workdir as tar.gz on stdin, whole or not at all
+unpack() {
+  work=$ROOT/work
+  mkdir -p "$work/$1.new.$$" || exit 1
+  # Those that no job has used for two weeks make room.
+  find "$work" -maxdepth 1 -mindepth 1 -mtime +14 -exec rm -rf {} + 2>/dev/null
+  if tar -xzf - -C "$work/$1.new.$$"; then
+    [ -d "$work/$1" ] || mv "$work/$1.new.$$" "$work/$1" || exit 1
+    rm -rf "$work/$1.new.$$"
+    echo CQ1 ok
+  else
+    rm -rf "$work/$1.new.$$"
+    exit 1
+  fi
 }
 
 # Locks the devices and runs the job. A shell has file descriptors up to 9: a sub-shell takes those past six.
@@ -314,11 +342,11 @@ tell_state() {
 
 mtime() { stat -c %Y "$1" 2>/dev/null || stat -f %m "$1" 2>/dev/null || date +%s; }
 
-# start ID UUID GRACE HOLD DEVICES ENV RUN
+# start ID UUID GRACE HOLD DEVICES SNAPSHOT ENV RUN
 do_start() {
   job=$ROOT/jobs/$2
   if mkdir "$job" 2>/dev/null; then
-    if ! { printf %b "$6" >"$job/env" && printf %b "$7" >"$job/run"; } 2>/dev/null; then
+    if ! { printf %b "$7" >"$job/env" && printf %b "$8" >"$job/run"; } 2>/dev/null; then
       # A shell's own words for a failed write are poor; cp says what is wrong with the disk.
       words=$(cp /bin/sh "$job/try" 2>&1 | head -n 1 | cut -c 1-300)
       rm -rf "$job"
@@ -335,14 +363,14 @@ do_start() {
       reply "= $1 ok $STATE"
       return
     fi
-    printf %b "$6" >"$job/env.$$" && printf %b "$7" >"$job/run.$$" && mv "$job/env.$$" "$job/env" && mv "$job/run.$$" "$job/run" || {
+    printf %b "$7" >"$job/env.$$" && printf %b "$8" >"$job/run.$$" && mv "$job/env.$$" "$job/env" && mv "$job/run.$$" "$job/run" || {
       reply "= $1 err write cannot write to $job"
       return
     }
   fi
   devices=
   [ "$5" = - ] || { IFS=,; for device in $5; do devices="$devices $device"; done; unset IFS; }
-  $SETSID sh "$AGENT" supervise "$job" "$3" "$4" $devices </dev/null >/dev/null 2>&1 8>&- &
+  $SETSID sh "$AGENT" supervise "$job" "$3" "$4" "$6" $devices </dev/null >/dev/null 2>&1 8>&- &
   reply "= $1 ok started"
 }
 
@@ -421,6 +449,7 @@ session() {
       follow) reply "F $3 $4 $5"; reply "= $id ok" ;;
       unfollow) reply "U $3"; reply "= $id ok" ;;
       forget) shift 2; for uuid in "$@"; do forget "$uuid"; done; reply "= $id ok" ;;
+      has) [ -d "$ROOT/work/$3" ] && reply "= $id ok yes" || reply "= $id ok no" ;;
       probe) do_probe "$id" & ;;
       ping) reply "= $id ok" ;;
       *) reply "= $id err protocol unknown request $2" ;;
@@ -628,4 +657,5 @@ case ${1-} in
   session) session ;;
   supervise) shift; supervise "$@" ;;
   kill) shift; kill_job "$@" ;;
+  unpack) unpack "$2" ;;
 esac

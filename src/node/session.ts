@@ -42,6 +42,8 @@ export interface RankLaunch {
   readonly graceS: number;
   /** True for a gang: lease, report `ready`, and wait for `go`. */
   readonly hold: boolean;
+  /** Name of an unpacked workdir on the node; the job gets a copy of its own. */
+  readonly snapshot?: string;
   /** Bash text sourced before `run`: exports and the working directory. May hold secrets. */
   readonly env: string;
   /** The task's own text. */
@@ -66,6 +68,11 @@ interface Waiting {
  * unchanged; the bootstrap itself comes as the first line of stdin.
  */
 export const SESSION_COMMAND = `exec sh -c 'IFS= read -r x;eval "$x"'`;
+
+/** The command that takes a workdir as tar.gz on stdin and unpacks it whole or not at all; says `CQ1 ok` at its end. */
+export function unpackCommand(name: string): string {
+  return `exec sh -c 'exec sh "$HOME/.cluster-queue/agent/${AGENT_ID}.sh" unpack ${name}'`;
+}
 
 function bootstrap(): string {
   const dir = '"$HOME/.cluster-queue/agent"';
@@ -152,6 +159,7 @@ export class AgentSession {
       String(launch.graceS),
       launch.hold ? 'hold' : 'run',
       launch.leases.join(',') || '-',
+      launch.snapshot ?? '-',
       encodeWord(launch.env),
       encodeWord(launch.run),
     );
@@ -179,6 +187,11 @@ export class AgentSession {
         return [uuid, parseJobState(words)];
       }),
     );
+  }
+
+  /** Whether a workdir of this name lies unpacked on the node. */
+  async hasSnapshot(name: string): Promise<boolean> {
+    return (await this.ask('has', name)).words[0] === 'yes';
   }
 
   /** Removes what the node keeps of jobs that have ended. */

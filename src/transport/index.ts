@@ -1,4 +1,4 @@
 export { LocalTransport } from './local';
 export { SshTransport, type SshContext } from './ssh';
-export { configuredHosts } from './sshOptions';
+export { configuredHosts, parseDestination } from './sshOptions';
 export * from './transport';

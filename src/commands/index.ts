@@ -1,0 +1,26 @@
+import type * as vscode from 'vscode';
+import { addClusterCommand } from './addCluster';
+import { openTerminal, refresh, removeCluster, showExtensionLog } from './clusters';
+import { register, type CommandContext } from './context';
+import { execCommand, execWithCommand } from './exec';
+import { cancelAll, cancelJob, copyId, openLogFile, runAgain, showLog, showOlder } from './jobs';
+
+/** Registers every command of the extension. */
+export function registerCommands(context: CommandContext): vscode.Disposable {
+  return register(context, [
+    execCommand,
+    execWithCommand,
+    addClusterCommand,
+    removeCluster,
+    refresh,
+    showExtensionLog,
+    openTerminal,
+    cancelAll,
+    cancelJob,
+    showLog,
+    openLogFile,
+    runAgain,
+    copyId,
+    showOlder,
+  ]);
+}

@@ -1,0 +1,60 @@
+import type { ClusterDefinition } from '../cluster';
+import type { JobRecord, Placement } from '../queue';
+
+/** Any text as one word of bash. */
+export function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** `sky-2023-07-06-21-18-31-563597_mycluster_1`, as SkyPilot's SKYPILOT_TASK_ID: when, where, which. */
+export function taskId(job: JobRecord): string {
+  const iso = new Date(job.submittedAt).toISOString();
+  const stamp = `${iso.slice(0, 10)}-${iso.slice(11, 19).replaceAll(':', '-')}-${iso.slice(20, 23)}000`;
+  return `sky-${stamp}_${job.cluster}_${job.id}`;
+}
+
+/**
+ * The bash text that one rank sources before its `run`: the task's envs and secrets, then SkyPilot's variables (which
+ * win, as there; see shared names in docs/environment.md), the devices, and the working directory.
+ */
+export function rankEnvironment(
+  job: JobRecord,
+  placement: Placement,
+  rank: number,
+  cluster: ClusterDefinition,
+  secrets: Readonly<Record<string, string>>,
+): string {
+  const mine = placement.ranks[rank];
+  if (!mine) throw new Error(`job ${job.id} has no rank ${rank}`);
+  const ips = placement.ranks.map(
+    ({ node }) => cluster.nodes.find(({ name }) => name === node)?.inventory?.ip ?? node,
+  );
+  const demand = job.demand.alternatives[placement.alternative];
+  const devices = mine.devices.join(',');
+  const variables: [string, string][] = [
+    ...Object.entries(job.spec.envs),
+    ...Object.entries(secrets),
+    ['SKYPILOT_NODE_IPS', ips.join('\n')],
+    ['SKYPILOT_NODE_RANK', String(rank)],
+    ['SKYPILOT_NUM_NODES', String(placement.ranks.length)],
+    ['SKYPILOT_NUM_GPUS_PER_NODE', String(Math.ceil(demand?.gpu?.count ?? 0))],
+    ['SKYPILOT_TASK_ID', taskId(job)],
+    ['SKYPILOT_INTERNAL_JOB_ID', String(job.id)],
+    [
+      'SKYPILOT_CLUSTER_INFO',
+      JSON.stringify({ cluster_name: job.cluster, cloud: 'ssh', region: null, zone: null }),
+    ],
+    ['SKYPILOT_USER', job.user],
+    ['PYTHONUNBUFFERED', '1'],
+    ['CUDA_DEVICE_ORDER', 'PCI_BUS_ID'],
+    ['CUDA_VISIBLE_DEVICES', devices],
+    ['CQ_DEVICES', devices],
+  ];
+  return [
+    ...variables.map(([name, value]) => `export ${name}=${quote(value)}`),
+    // After ~/.bashrc, which may have put other folders first.
+    'export PATH="$CQ_BIN:$PATH"',
+    job.spec.workdir === undefined ? 'cd "$HOME"' : 'cd "$CQ_JOB_DIR/workdir" || exit 1',
+    '',
+  ].join('\n');
+}

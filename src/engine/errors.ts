@@ -1,0 +1,18 @@
+/** The queue refuses; `code` is stable, the message is for a person. */
+export class QueueError extends Error {
+  constructor(
+    readonly code:
+      | 'no-cluster'
+      | 'cluster-exists'
+      | 'cluster-busy'
+      | 'no-job'
+      | 'refused'
+      | 'missing-values'
+      | 'bad-name'
+      | 'no-run'
+      | 'workdir',
+    message: string,
+  ) {
+    super(message);
+  }
+}

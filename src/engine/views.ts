@@ -1,0 +1,42 @@
+import type { JobRecord, NodeUsage, PendingReason } from '../queue';
+import type { LinkState } from './nodeLink';
+
+/** A cluster as the user interface shows it: plain data, a snapshot. */
+export interface ClusterView {
+  readonly name: string;
+  readonly local: boolean;
+  readonly nodes: readonly NodeView[];
+  /** Numbers of jobs by what they do; ended ones are not counted. */
+  readonly pending: number;
+  readonly running: number;
+}
+
+export interface NodeView {
+  readonly name: string;
+  readonly destination?: string;
+  readonly link: LinkState;
+  /** Absent until the node was reached once. */
+  readonly usage?: NodeUsage;
+  readonly virtual: boolean;
+}
+
+/** A job as the user interface shows it. */
+export interface JobView {
+  readonly record: JobRecord;
+  /** For a pending job: why it waits. */
+  readonly reason?: PendingReason;
+}
+
+/** What changed; clusters whose nodes, totals or pending reasons may differ, and jobs by cluster and id. */
+export interface QueueChange {
+  readonly clusters: ReadonlySet<string>;
+  readonly jobs: readonly JobRecord[];
+}
+
+/** What a user asks the queue for, besides the task itself. */
+export interface SubmitOptions {
+  readonly cluster: string;
+  readonly user: string;
+  /** Absolute path of the task file; relative paths in it are taken from its folder. */
+  readonly file?: string;
+}

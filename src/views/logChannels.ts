@@ -1,0 +1,181 @@
+import { open } from 'node:fs/promises';
+import * as vscode from 'vscode';
+import type { Engine, LogMirror } from '../engine';
+import { duration, isFinished, type JobRecord } from '../queue';
+import type { WindowQueue } from '../window';
+import { ChannelText } from './channelText';
+
+// An output channel is a document in memory: a long log is shown from its end, and cut back when it has grown.
+const SHOWN_FROM_BYTES = 1 << 20;
+const LARGEST_CHARS = 4 << 20;
+const MOST_CHANNELS = 20;
+
+/** Output channels with jobs' logs, opened on demand, live from the first line. */
+export class LogChannels implements vscode.Disposable {
+  private readonly channels = new Map<string, JobChannel>();
+  private readonly subscription: vscode.Disposable;
+
+  constructor(private readonly queue: WindowQueue) {
+    this.subscription = queue.onDidChange(({ jobs }) => {
+      for (const record of jobs) this.channels.get(record.uuid)?.update(record);
+    });
+  }
+
+  /** Shows a job's log without taking the focus. @throws QueueError */
+  async show(cluster: string, id: number): Promise<void> {
+    const engine = await this.queue.open();
+    const { record } = engine.job(cluster, id);
+    let channel = this.channels.get(record.uuid);
+    if (!channel) {
+      this.makeRoom();
+      channel = new JobChannel(engine, record);
+      this.channels.set(record.uuid, channel);
+      channel.start();
+    }
+    channel.reveal();
+  }
+
+  dispose(): void {
+    this.subscription.dispose();
+    for (const channel of this.channels.values()) channel.dispose();
+  }
+
+  private makeRoom(): void {
+    for (const [uuid, channel] of this.channels) {
+      if (this.channels.size < MOST_CHANNELS) return;
+      if (!channel.ended) continue;
+      channel.dispose();
+      this.channels.delete(uuid);
+    }
+  }
+}
+
+class JobChannel implements vscode.Disposable {
+  private readonly channel: vscode.OutputChannel;
+  private readonly text = new ChannelText();
+  private readonly mirror: LogMirror;
+  private readonly release: () => void;
+  private readonly unsubscribe: (() => void)[] = [];
+  private chars = 0;
+  private shownTo = 0;
+  private atLineStart = true;
+  private status = '';
+  ended = false;
+
+  constructor(
+    private readonly engine: Engine,
+    private record: JobRecord,
+  ) {
+    this.channel = vscode.window.createOutputChannel(`${record.cluster} job ${record.id} (${record.name})`);
+    const { mirror, release } = engine.log(record.cluster, record.id);
+    this.mirror = mirror;
+    this.release = release;
+  }
+
+  /** Writes what there is, and then whatever comes. */
+  start(): void {
+    this.update(this.record);
+    const waiting: { at: number; bytes: Buffer }[] = [];
+    let caughtUp = false;
+    this.unsubscribe.push(
+      this.mirror.onAppend((append) => {
+        if (caughtUp) this.write(append.at, append.bytes);
+        else waiting.push(append);
+      }),
+      this.mirror.onEnd(() => this.end()),
+    );
+    void this.writeTail().finally(() => {
+      caughtUp = true;
+      for (const { at, bytes } of waiting) this.write(at, bytes);
+      if (this.mirror.complete) this.end();
+    });
+  }
+
+  reveal(): void {
+    this.channel.show(true);
+  }
+
+  /** The job changed: says so in the channel where nothing else would. */
+  update(record: JobRecord): void {
+    this.record = record;
+    if (record.status === this.status) return;
+    this.status = record.status;
+    if (record.status === 'PENDING') {
+      const { reason } = this.engine.job(record.cluster, record.id);
+      const why = reason === undefined || reason.kind === 'starting' ? '' : `: ${reason.text}`;
+      this.note(vscode.l10n.t('job {0} is queued on {1}{2}', record.id, record.cluster, why));
+    }
+    if (record.status === 'SETTING_UP') {
+      const nodes =
+        record.placement?.ranks.map(({ node, devices }) => `${node}[${devices.join(',')}]`).join(' ') ?? '';
+      this.note(vscode.l10n.t('job {0} starts on {1}', record.id, nodes));
+    }
+    if (this.mirror.complete) this.end();
+  }
+
+  dispose(): void {
+    for (const stop of this.unsubscribe) stop();
+    this.release();
+    this.channel.dispose();
+  }
+
+  private async writeTail(): Promise<void> {
+    const file = await open(this.mirror.file, 'r').catch(() => undefined);
+    if (!file) return;
+    try {
+      const { size } = await file.stat();
+      const from = Math.max(0, size - SHOWN_FROM_BYTES);
+      if (from > 0)
+        this.note(
+          vscode.l10n.t(
+            'the first {0} MB are in the whole log: {1}',
+            Math.round(from / 1e6),
+            this.mirror.file,
+          ),
+        );
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(size - from), 0, size - from, from);
+      this.write(from, buffer.subarray(0, bytesRead), from);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Bytes of the file that begin at `at`; what was shown already is passed over. */
+  private write(at: number, bytes: Buffer, from = this.shownTo): void {
+    const fresh = bytes.subarray(Math.max(0, from - at));
+    this.shownTo = Math.max(this.shownTo, at + bytes.length);
+    if (fresh.length > 0) this.put(this.text.push(fresh));
+  }
+
+  private put(text: string): void {
+    if (text === '') return;
+    this.chars += text.length;
+    if (this.chars > LARGEST_CHARS) {
+      this.channel.replace(
+        `[cluster-queue] ${vscode.l10n.t('earlier output is in the whole log: {0}', this.mirror.file)}\n`,
+      );
+      this.chars = text.length;
+    }
+    this.channel.append(text);
+    this.atLineStart = text.endsWith('\n');
+  }
+
+  private note(text: string): void {
+    this.put(`${this.atLineStart ? '' : '\n'}[cluster-queue] ${text}\n`);
+  }
+
+  private end(): void {
+    if (this.ended || !isFinished(this.record.status)) return;
+    this.ended = true;
+    this.put(this.text.end());
+    const { record } = this;
+    const took =
+      record.startedAt !== undefined && record.endedAt !== undefined
+        ? ` after ${duration(record.endedAt - record.startedAt)}`
+        : '';
+    this.note(
+      `job ${record.id} ${record.status}${took}${record.message === undefined ? '' : `: ${record.message}`}`,
+    );
+    this.release();
+  }
+}

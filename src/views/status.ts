@@ -1,0 +1,22 @@
+import * as vscode from 'vscode';
+import type { WindowQueue } from '../window';
+
+/** The status bar's word on the queue: what runs and what waits; a click opens the view. */
+export function showStatus(queue: WindowQueue): vscode.Disposable {
+  const item = vscode.window.createStatusBarItem('clusterQueue.status', vscode.StatusBarAlignment.Left);
+  item.name = 'Cluster Queue';
+  item.command = 'clusterQueue.queue.focus';
+  const subscription = queue.onDidChange(() => {
+    const views = queue.engine?.views() ?? [];
+    const running = views.reduce((sum, view) => sum + view.running, 0);
+    const pending = views.reduce((sum, view) => sum + view.pending, 0);
+    if (running + pending === 0) {
+      item.hide();
+      return;
+    }
+    item.text = `$(server-process) ${vscode.l10n.t('{0} running, {1} waiting', running, pending)}`;
+    item.tooltip = vscode.l10n.t('Jobs of the Cluster Queue');
+    item.show();
+  });
+  return vscode.Disposable.from(item, subscription);
+}

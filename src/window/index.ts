@@ -1,0 +1,3 @@
+export { windowPrompter } from './prompter';
+export { LOCAL, WindowQueue, type QueueState } from './queue';
+export { readSettings, stateFolder, type Settings } from './settings';
