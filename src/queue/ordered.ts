@@ -58,12 +58,13 @@ export class Ordered<T extends Queued> {
 
   /** Deletes the item of a job. Throws when it isn't in the list. */
   delete(job: SchedulerJob): void {
-    const at = this.blockOf(job);
+    // The first one, which is what starts, needs no search.
+    const at = this.first?.job === job ? 0 : this.blockOf(job);
     const block = this.blocks[at];
-    const index = block ? indexIn(block, job) : -1;
+    const index = block && block[0]?.job !== job ? indexIn(block, job) : 0;
     if (block?.[index]?.job.id !== job.id) throw new Error(`job ${job.id} is not where the queue has it`);
     this.count--;
-    // Starting jobs are first of their class: `shift` doesn't move the rest, as `splice` would.
+    // `shift` doesn't move the rest, as `splice` would.
     if (index === 0) block.shift();
     else block.splice(index, 1);
     if (block.length === 0) this.blocks.splice(at, 1);

@@ -299,9 +299,7 @@ function pick<T>(items: readonly T[], which: number): T | undefined {
 describe('the scheduler in random histories', () => {
   const seed = Number(process.env.FAST_CHECK_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
-  it(`keeps its promises and equals the naive one in ${HISTORIES} histories (seed ${seed})`, function () {
-    this.timeout(120_000);
-    const cluster = fc.tuple(node(0), node(1), node(2));
+  const check = (cluster: fc.Arbitrary<readonly SchedulerNode[]>, numRuns: number): void => {
     fc.assert(
       fc.property(cluster, fc.array(step, { maxLength: 60, size: 'max' }), (nodes, steps) => {
         const history = new History(nodes);
@@ -309,7 +307,17 @@ describe('the scheduler in random histories', () => {
         history.plan();
         history.finish();
       }),
-      { seed, numRuns: HISTORIES },
+      { seed, numRuns },
     );
+  };
+
+  it(`keeps its promises and equals the naive one in ${HISTORIES} histories (seed ${seed})`, function () {
+    this.timeout(120_000);
+    check(fc.tuple(node(0), node(1), node(2)), HISTORIES);
+  });
+
+  it(`does so when more nodes get free at once than it asks one by one (seed ${seed})`, function () {
+    this.timeout(120_000);
+    check(fc.tuple(...Array.from({ length: 40 }, (_, index) => node(index))), 300);
   });
 });
