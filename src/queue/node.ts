@@ -55,6 +55,7 @@ export interface NodeState {
   spec: SchedulerNode;
   availability: NodeAvailability;
   devices: DeviceState[];
+  readonly holdings: Set<Holding>;
   /** Free amounts; negative when an inventory shrank under running jobs. */
   cpus: number;
   memory: number;

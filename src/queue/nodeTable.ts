@@ -55,8 +55,8 @@ export class NodeTable {
   private readonly filters = new Map<string, Filter>();
   private readonly kinds = new Map<string, number>();
   private readonly kindSamples: SchedulerDevice[] = [];
-  /** Also for nodes not in the table: a job may be adopted before its node is known. */
-  private readonly holdings = new Map<string, Set<Holding>>();
+  /** What jobs hold of nodes not in the table: a job may be adopted before its node is known, or outlive its removal. */
+  private readonly absent = new Map<string, Set<Holding>>();
   /** The most that any node of 32 has free (by ordinal / 32); lets a search skip those whose CPUs are all taken. */
   private readonly mostCpus: number[] = [];
   private readonly mostMemory: number[] = [];
@@ -90,14 +90,22 @@ export class NodeTable {
       foreign: foreign.get(device.index),
       room: 0,
     }));
-    const node = old ?? { ordinal, spec, availability: 'up', devices, cpus: 0, memory: 0 };
+    const node = old ?? {
+      ordinal,
+      spec,
+      availability: 'up',
+      devices,
+      holdings: this.takeAbsent(spec.id),
+      cpus: 0,
+      memory: 0,
+    };
     node.spec = spec;
     node.devices = devices;
     node.cpus = cpuUnits(spec.cpus);
     node.memory = memoryUnits(spec.memoryMiB);
     this.byId.set(spec.id, node);
     this.byOrdinal[ordinal] = node;
-    for (const holding of this.holdings.get(spec.id) ?? []) {
+    for (const holding of node.holdings) {
       node.cpus -= holding.cpus;
       node.memory -= holding.memory;
       for (const device of devices) {
@@ -113,6 +121,7 @@ export class NodeTable {
     node.availability = 'down';
     this.reindex(node);
     this.byId.delete(node.spec.id);
+    if (node.holdings.size > 0) this.absent.set(node.spec.id, node.holdings);
     this.byOrdinal[node.ordinal] = undefined;
   }
 
@@ -130,26 +139,29 @@ export class NodeTable {
 
   /** Takes what a rank holds from its node. */
   take(holding: Holding): void {
-    const known = this.holdings.get(holding.node);
-    if (known) known.add(holding);
-    else this.holdings.set(holding.node, new Set([holding]));
     const node = this.byId.get(holding.node);
-    if (node) this.apply(node, holding, 1);
+    if (node) {
+      node.holdings.add(holding);
+      this.apply(node, holding, 1);
+      return;
+    }
+    const absent = this.absent.get(holding.node);
+    if (absent) absent.add(holding);
+    else this.absent.set(holding.node, new Set([holding]));
   }
 
   /** Gives it back; returns the node, when it is in the table. */
   give(holding: Holding): NodeState | undefined {
-    const known = this.holdings.get(holding.node);
-    known?.delete(holding);
-    if (known?.size === 0) this.holdings.delete(holding.node);
     const node = this.byId.get(holding.node);
-    if (node) this.apply(node, holding, -1);
-    return node;
-  }
-
-  /** What runs on the node. */
-  holdingsOf(id: string): Iterable<Holding> {
-    return this.holdings.get(id) ?? [];
+    if (node) {
+      node.holdings.delete(holding);
+      this.apply(node, holding, -1);
+      return node;
+    }
+    const absent = this.absent.get(holding.node);
+    absent?.delete(holding);
+    if (absent?.size === 0) this.absent.delete(holding.node);
+    return undefined;
   }
 
   /** True when one rank with this need could start on the node now. */
@@ -249,6 +261,12 @@ export class NodeTable {
     }
     if (holding.devices.length > 0) this.reindex(node);
     else this.summarise(node);
+  }
+
+  private takeAbsent(id: string): Set<Holding> {
+    const holdings = this.absent.get(id) ?? new Set();
+    this.absent.delete(id);
+    return holdings;
   }
 
   private filterOf(need: Need): Filter {

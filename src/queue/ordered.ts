@@ -30,7 +30,7 @@ const FULL = 128;
 
 /** Items in queue order, at most one for each job; a list in blocks, so that no change touches all of it. */
 export class Ordered<T extends Queued> {
-  private readonly blocks: T[][] = [];
+  private blocks: T[][] = [];
   private count = 0;
 
   get size(): number {
@@ -68,6 +68,14 @@ export class Ordered<T extends Queued> {
     if (index === 0) block.shift();
     else block.splice(index, 1);
     if (block.length === 0) this.blocks.splice(at, 1);
+  }
+
+  /** Deletes all items that pass the test, in one walk over the list. */
+  deleteWhere(test: (item: T) => boolean): void {
+    const kept = this.blocks.map((block) => (block.some(test) ? block.filter((item) => !test(item)) : block));
+    const blocks = kept.filter((block) => block.length > 0);
+    this.blocks = blocks;
+    this.count = blocks.reduce((sum, block) => sum + block.length, 0);
   }
 
   /** 1 for the first. */

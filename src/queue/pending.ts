@@ -5,7 +5,7 @@ import { Ordered, type Queued, type SchedulerJob } from './ordered';
 export interface Head extends Queued {
   /** The needs of the class that are of this slot. */
   readonly needs: readonly Need[];
-  readonly demand: CompiledDemand;
+  readonly demandClass: DemandClass;
 }
 
 /** Needs for the same devices, which differ at most in CPUs and memory. */
@@ -18,7 +18,7 @@ export interface Slot {
 }
 
 /** The jobs of one and the same demand: when the first doesn't fit, none of them does. */
-interface DemandClass {
+export interface DemandClass {
   readonly demand: CompiledDemand;
   readonly jobs: Ordered<Entry>;
   readonly slots: readonly { readonly slot: Slot; readonly needs: readonly Need[] }[];
@@ -30,7 +30,12 @@ interface DemandClass {
 interface Entry extends Queued {
   /** Undefined while held. */
   readonly demandClass: DemandClass | undefined;
+  /** Left the queue, though still in its order until `settle`. */
+  started: boolean;
 }
+
+/** When at least one job in so many has started, one walk over the queue is cheaper than a search for each. */
+const WALK = 64;
 
 /** The queue: all pending jobs in order, and those that may start indexed by what they need of a node. */
 export class PendingJobs {
@@ -39,6 +44,7 @@ export class PendingJobs {
   private readonly classes = new Map<string, DemandClass>();
   private readonly bySlot = new Map<string, Slot>();
   private readonly freshClasses = new Set<DemandClass>();
+  private started: Entry[] = [];
   /** The first jobs of classes that no plan has looked at yet. */
   readonly fresh = new Ordered<Head>();
 
@@ -60,7 +66,7 @@ export class PendingJobs {
 
   add(job: SchedulerJob): void {
     const demandClass = job.held === true ? undefined : this.classFor(job);
-    const entry: Entry = { job, demandClass };
+    const entry: Entry = { job, demandClass, started: false };
     this.byId.set(job.id, entry);
     this.order.add(entry);
     if (!demandClass) return;
@@ -78,8 +84,23 @@ export class PendingJobs {
     this.updateHead(demandClass);
   }
 
-  /** A plan has looked at all there is. */
-  clearFresh(): void {
+  /** Deletes the first job of a demand class; `settle` must follow before anything else is asked or changed. */
+  start(head: Head): void {
+    const { demandClass, job } = head;
+    const entry = demandClass.jobs.first;
+    if (entry?.job !== job) throw new Error(`job ${job.id} is not the first of its demand`);
+    this.byId.delete(job.id);
+    entry.started = true;
+    this.started.push(entry);
+    demandClass.jobs.delete(job);
+    this.updateHead(demandClass);
+  }
+
+  /** Ends a plan: what it started is out of the order, and nothing that it looked at is fresh. */
+  settle(): void {
+    if (this.started.length * WALK > this.order.size) this.order.deleteWhere((entry) => entry.started);
+    else for (const { job } of this.started) this.order.delete(job);
+    this.started = [];
     for (const demandClass of this.freshClasses) {
       demandClass.fresh = false;
       if (demandClass.head) this.fresh.delete(demandClass.head);
@@ -124,11 +145,11 @@ export class PendingJobs {
     demandClass.head = job;
     for (const { slot, needs } of slots) {
       if (old) slot.heads.delete(old);
-      if (job) slot.heads.add({ job, needs, demand });
+      if (job) slot.heads.add({ job, needs, demandClass });
       else if (slot.heads.size === 0) this.bySlot.delete(slot.key);
     }
     if (fresh && old) this.fresh.delete(old);
-    if (fresh && job) this.fresh.add({ job, needs: demand.needs, demand });
+    if (fresh && job) this.fresh.add({ job, needs: demand.needs, demandClass });
     if (job) return;
     this.classes.delete(demand.key);
     this.freshClasses.delete(demandClass);

@@ -82,7 +82,7 @@ function explainOne(
     accepts,
   );
   if (!closest) return undefined;
-  const missing = missingOn(table, closest, need, demand, accepts);
+  const missing = missingOn(closest, need, demand, accepts);
   const details = [
     ...missing.holders.map((holder) => `${label(holder.job)} has ${amountOf(missing.what, holder.amount)}`),
     ...missing.foreign.map(
@@ -140,13 +140,7 @@ function matching(node: NodeState, need: Need, accepts: Acceptor): DeviceState[]
   return need.units === 0 ? [] : node.devices.filter(accepts);
 }
 
-function missingOn(
-  table: NodeTable,
-  node: NodeState,
-  need: Need,
-  demand: NodeDemand,
-  accepts: Acceptor,
-): Missing {
+function missingOn(node: NodeState, need: Need, demand: NodeDemand, accepts: Acceptor): Missing {
   const free = freeDevices(node, need, accepts);
   const used = new Map<string, number>();
   const add = (job: string, value: number): void => {
@@ -164,7 +158,7 @@ function missingOn(
     return { what: 'gpu', node: node.spec.id, wanted, free: free / WHOLE, holders: holders(), foreign };
   }
   const what = node.cpus < need.cpus ? 'cpus' : 'memory';
-  for (const holding of table.holdingsOf(node.spec.id)) {
+  for (const holding of node.holdings) {
     add(holding.job, what === 'cpus' ? holding.cpus / 1000 : holding.memory / 1024);
   }
   return {

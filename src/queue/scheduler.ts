@@ -133,15 +133,16 @@ export class Scheduler {
     if (this.freed.size > 0) this.failures.clear();
     const sweep = new Sweep(this.pending, this.nodes, [...this.freed], this.failures);
     for (let head = sweep.next(); head; head = sweep.next()) {
-      const placement = this.place(head.demand);
-      const need = placement && head.demand.needs[placement.alternative];
+      const { job, demandClass } = head;
+      const placement = this.place(demandClass.demand);
+      const need = placement && demandClass.demand.needs[placement.alternative];
       if (!need) continue;
-      this.pending.delete(head.job);
-      this.hold(head.job, placement, need);
-      starts.push({ id: head.job.id, placement });
+      this.pending.start(head);
+      this.hold(job, placement, need);
+      starts.push({ id: job.id, placement });
     }
     this.freed.clear();
-    this.pending.clearFresh();
+    this.pending.settle();
     return starts;
   }
 
@@ -162,7 +163,7 @@ export class Scheduler {
 
   /** What is used and free on a node. Throws for an unknown node. */
   usage(nodeId: string): NodeUsage {
-    return usageOf(this.node(nodeId), this.nodes.holdingsOf(nodeId));
+    return usageOf(this.node(nodeId));
   }
 
   /** Sums over the cluster. */

@@ -71,8 +71,8 @@ export class Sweep {
 
   private searchable(slot: Slot, after: SchedulerJob | undefined): Head | undefined {
     if (!this.nodes.anyHosts(slot.sample)) return undefined;
-    return slot.heads.firstAfter(after, ({ needs, demand }) =>
-      needs.some((need) => !this.failures.cover(need, demand.numNodes)),
+    return slot.heads.firstAfter(after, ({ needs, demandClass }) =>
+      needs.some((need) => !this.failures.cover(need, demandClass.demand.numNodes)),
     );
   }
 }

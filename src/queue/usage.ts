@@ -1,4 +1,4 @@
-import type { Holding, NodeAvailability, NodeState } from './node';
+import type { NodeAvailability, NodeState } from './node';
 import { WHOLE } from './units';
 
 /** What is used and free of a device. */
@@ -42,7 +42,7 @@ export interface ClusterTotals {
 }
 
 /** Describes a node for a person. */
-export function usageOf(node: NodeState, holdings: Iterable<Holding>): NodeUsage {
+export function usageOf(node: NodeState): NodeUsage {
   return {
     id: node.spec.id,
     state: node.availability,
@@ -55,7 +55,7 @@ export function usageOf(node: NodeState, holdings: Iterable<Holding>): NodeUsage
     })),
     cpus: { total: node.spec.cpus, free: Math.max(0, node.cpus / 1000) },
     memoryMiB: { total: node.spec.memoryMiB, free: Math.max(0, node.memory / 1024) },
-    jobs: [...new Set([...holdings].map((holding) => holding.job))],
+    jobs: [...new Set([...node.holdings].map((holding) => holding.job))],
   };
 }
 
