@@ -1,4 +1,4 @@
-import { plain, SIZE_SHAPE } from './resourceFields';
+import { plain, SIZE_SHAPE } from './resourceShapes';
 import type { Field, ObjectShape, Shape } from './shape';
 
 const TEXT = { type: 'string' } as const;

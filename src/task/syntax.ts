@@ -3,8 +3,10 @@ import { blank } from './lines';
 import type { ProblemList } from './problems';
 import { explain, type SyntaxFailure } from './syntaxErrors';
 
-/** More defects than this in one file are of no use to a reader, and each costs a parse. */
+/** More defects than this in one file are of no use to a reader. */
 const MOST_DEFECTS = 20;
+/** Each defect costs another parse: a large file is given up sooner, so that it never takes long. */
+const MOST_REREAD = 100_000;
 /** No task file is larger; YAML of this size would hold up the editor. */
 export const MOST_CHARACTERS = 1_000_000;
 /** Deeper nesting is no task, and would overflow the parser's stack. */
@@ -28,7 +30,8 @@ export function readYaml(text: string, problems: ProblemList): ReadYaml {
   }
   let readable = reportControlCharacters(text, problems);
   let complete = readable === text;
-  for (let defects = 0; defects < MOST_DEFECTS; defects += 1) {
+  const most = Math.max(2, Math.min(MOST_DEFECTS, MOST_REREAD / text.length));
+  for (let defects = 0; defects < most; defects += 1) {
     const documents = compose(readable);
     const error = firstError(documents);
     if (!error) return { documents, complete };

@@ -76,8 +76,8 @@ function defect(text: string, code: string, span: Span, message: string, fix?: F
     severity: 'error',
     code,
     message,
-    start: span.start,
-    end: span.end,
+    start: Math.min(span.start, text.length),
+    end: Math.min(span.end, text.length),
     ...(fix && { fixes: [fix] }),
   };
   return { problem, leaveOut: leaveOut ?? entryLines(text, span.start) };

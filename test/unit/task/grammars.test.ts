@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { envNameFlaw, parseAccelerator, parseCpus, parseMemory, taskNameFlaw } from '../../../src/task';
+
+describe('an accelerator', () => {
+  const good: [string, object][] = [
+    ['V100', { name: 'V100', count: 1 }],
+    ['v100:8', { name: 'v100', count: 8 }],
+    ['V100:8.0', { name: 'V100', count: 8 }],
+    ['A100-80GB:0.5', { name: 'A100-80GB', count: 0.5 }],
+    ['RTX 4090:2', { name: 'RTX 4090', count: 2 }],
+    ['tpu-v4-8', { name: 'tpu-v4-8', count: 1 }],
+    ['16GB', { memoryMiB: { amount: 16384, atLeast: false }, count: 1 }],
+    ['16gb+', { memoryMiB: { amount: 16384, atLeast: true }, count: 1 }],
+    ['1TB:2', { memoryMiB: { amount: 1048576, atLeast: false }, count: 2 }],
+    ['nvidia:24GB+', { vendor: 'nvidia', memoryMiB: { amount: 24576, atLeast: true }, count: 1 }],
+    ['nvidia:24GB+:4', { vendor: 'nvidia', memoryMiB: { amount: 24576, atLeast: true }, count: 4 }],
+  ];
+  for (const [text, value] of good) {
+    it(`${text} is read`, () => assert.deepEqual(parseAccelerator(text), { value }));
+  }
+
+  for (const text of [
+    '',
+    ':1',
+    'V100:',
+    'V100:0',
+    'V100:-1',
+    'V100:1.5',
+    'V100:nan',
+    'V100:inf',
+    'a:b:c',
+    'a:16GB:1:1',
+    '16GB:x',
+    '16GB:0',
+    '0GB',
+    '512MB',
+  ]) {
+    it(`${text || 'an empty text'} is refused`, () => {
+      const { value, flaw } = parseAccelerator(text);
+      assert.equal(value, undefined);
+      assert.equal(flaw?.severity, 'error');
+    });
+  }
+});
+
+describe('cpus and memory', () => {
+  it('are amounts, exact or at least', () => {
+    assert.deepEqual(parseCpus('4'), { value: { amount: 4, atLeast: false } });
+    assert.deepEqual(parseCpus('0.5+'), { value: { amount: 0.5, atLeast: true } });
+    assert.deepEqual(parseMemory('16'), { value: { amount: 16384, atLeast: false } });
+    assert.deepEqual(parseMemory('16 gb+'), { value: { amount: 16384, atLeast: true } });
+    assert.deepEqual(parseMemory('512Mi'), { value: { amount: 512, atLeast: false } });
+    assert.deepEqual(parseMemory('2x'), { value: { amount: 2, atLeast: false, perCpu: true } });
+  });
+
+  it('are refused with what was meant, where that is plain', () => {
+    assert.equal(parseMemory('16G').flaw?.replacement, '16GB');
+    assert.equal(parseMemory('16GiB').flaw?.replacement, '16GB');
+    assert.equal(parseMemory('16+GB').flaw?.replacement, undefined);
+    for (const text of ['', 'x', '1B', '2x+', '0', '-1', 'nan']) assert.ok(parseMemory(text).flaw, text);
+    for (const text of ['', '+', 'four', '0', 'inf']) assert.ok(parseCpus(text).flaw, text);
+  });
+});
+
+describe('names', () => {
+  it('of tasks follow SkyPilot', () => {
+    for (const name of ['train', 'a.b', 'a--b', '1', 'A_1'])
+      assert.equal(taskNameFlaw(name), undefined, name);
+    for (const name of ['', 'a-', '-a', 'a---b', 'a b', 'é', 'a\n']) assert.ok(taskNameFlaw(name), name);
+    assert.equal(taskNameFlaw('my task!')?.replacement, 'my-task');
+  });
+
+  it('of a hostile length are refused at once', () => {
+    const start = performance.now();
+    assert.ok(taskNameFlaw(`${'a'.repeat(100_000)}!`));
+    assert.ok(performance.now() - start < 100);
+  });
+
+  it('of variables follow the shell', () => {
+    for (const name of ['A', '_a1']) assert.equal(envNameFlaw(name), undefined);
+    assert.equal(envNameFlaw('1-a')?.replacement, '_1_a');
+  });
+});
