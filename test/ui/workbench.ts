@@ -108,11 +108,7 @@ export class Workbench {
       items: async () => menu.getByRole('menuitem').allInnerTexts(),
       pick: async (item) => {
         const entry = menu.getByRole('menuitem', { name: item }).first();
-        // What an extension adds depends on keys that may come a moment after the row: as a person would, look again.
-        for (let attempt = 0; attempt < 10 && !(await appears(entry, 500)); attempt++) {
-          await this.page.keyboard.press('Escape');
-          await open();
-        }
+        await this.untilThere(entry, open);
         await entry.click();
       },
     };
@@ -134,15 +130,15 @@ export class Workbench {
 
   /** Runs a command by its title, as from the palette. */
   async runCommand(title: string): Promise<void> {
-    await this.page.keyboard.press('F1');
-    const input = this.page.locator('.quick-input-widget input');
-    await input.fill(`>${title}`);
-    await this.page
-      .locator('.quick-input-widget')
-      .getByRole('option')
-      .filter({ hasText: title })
-      .first()
-      .click();
+    const widget = this.page.locator('.quick-input-widget');
+    const entry = widget.getByRole('option').filter({ hasText: title }).first();
+    const open = async (): Promise<void> => {
+      await this.page.keyboard.press('F1');
+      await widget.locator('input').first().fill(`>${title}`);
+    };
+    await open();
+    await this.untilThere(entry, open);
+    await entry.click();
   }
 
   /** Shows a view container of the activity bar, such as "Explorer" or "Cluster Queue". */
@@ -193,6 +189,14 @@ export class Workbench {
   /** Closes the window, stops its server and removes its folder. */
   async close(): Promise<void> {
     await this.dispose();
+  }
+
+  /** What is offered depends on keys that may come a moment after the window: as a person would, look again. */
+  private async untilThere(entry: Locator, open: () => Promise<void>): Promise<void> {
+    for (let attempt = 0; attempt < 10 && !(await appears(entry, 500)); attempt++) {
+      await this.page.keyboard.press('Escape');
+      await open();
+    }
   }
 
   private file(name: string): Locator {
