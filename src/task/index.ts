@@ -20,3 +20,6 @@ export type {
   Task,
   TaskOverrides,
 } from './task';
+export { jsonSchema, type JsonSchema } from './jsonSchema';
+export { PROBLEM_CODES } from './problemCodes';
+export { inWords, referencePage, sourceUrl } from './reference';

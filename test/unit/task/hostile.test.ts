@@ -35,7 +35,9 @@ function codesOf(text: string): string[] {
   return problems.filter(({ severity }) => severity === 'error').map(({ code }) => code);
 }
 
-describe('a hostile file', () => {
+describe('a hostile file', function () {
+  this.timeout(20_000);
+
   it('of 10 MB is not checked, and says so', () => {
     assert.deepEqual(codesOf('run: |\n' + '  echo hello\n'.repeat(900_000)), ['too-large']);
   });
