@@ -7,6 +7,7 @@ import { Scheduler, type JobDemand, type SchedulerJob } from '../src/queue';
 
 const NODES = 1000;
 const EVENTS = 3000;
+const PLANS = 7;
 const CARDS = ['V100', 'V100-32GB', 'A100', 'A100-80GB', 'H100'];
 const ASKED = ['V100', 'A100', 'A100-80GB', 'H100', undefined];
 
@@ -72,19 +73,27 @@ function run(pendingCount: number, mix: Mix): string[] {
     priority: random(20) === 0 ? 1 : 0,
     demand: aDemand(random, mix),
   }));
+  // Others use the machine too, and their noise only adds: of several full plans the fastest counts.
+  const loads: number[] = [];
+  const plans: number[] = [];
   const before = usedMiB();
-  const scheduler = new Scheduler();
-  aCluster(scheduler);
-  const load = timed(() => {
-    for (const job of jobs) scheduler.submit(job);
-  });
+  let scheduler = new Scheduler();
   let running: string[] = [];
-  const cpuBefore = process.cpuUsage();
-  const plan = timed(() => {
-    running = scheduler.takeStarts().map((start) => start.id);
-  });
-  // On a machine that others use too, wall time says little; the thread's own CPU time (with its GC) is beside it.
-  const planCpu = process.cpuUsage(cpuBefore).user / 1000;
+  for (let i = 0; i < PLANS; i++) {
+    const attempt = new Scheduler();
+    scheduler = attempt;
+    aCluster(attempt);
+    loads.push(
+      timed(() => {
+        for (const job of jobs) attempt.submit(job);
+      }),
+    );
+    plans.push(
+      timed(() => {
+        running = attempt.takeStarts().map((start) => start.id);
+      }),
+    );
+  }
   const started = running.length;
   const pending = new Set(jobs.map((job) => job.id));
   for (const id of running) pending.delete(id);
@@ -129,9 +138,9 @@ function run(pendingCount: number, mix: Mix): string[] {
     mix,
     String(pendingCount),
     String(started),
-    load.toFixed(1),
-    plan.toFixed(1),
-    planCpu.toFixed(1),
+    Math.min(...loads).toFixed(1),
+    Math.min(...plans).toFixed(1),
+    Math.max(...plans).toFixed(1),
     quantile(times, 0.5).toFixed(4),
     quantile(times, 0.99).toFixed(3),
     quantile(times, 1).toFixed(2),
@@ -146,7 +155,7 @@ const header = [
   'started',
   'load ms',
   'plan ms',
-  'plan CPU ms',
+  'slowest',
   'event p50 ms',
   'p99 ms',
   'max ms',

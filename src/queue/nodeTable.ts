@@ -252,15 +252,24 @@ export class NodeTable {
   private apply(node: NodeState, holding: Holding, sign: 1 | -1): void {
     node.cpus -= sign * holding.cpus;
     node.memory -= sign * holding.memory;
+    const kinds: number[] = [];
     for (const index of holding.devices) {
-      const device = node.devices.find((candidate) => candidate.spec.index === index);
+      // Devices mostly stand where their index says.
+      const likely = node.devices[index];
+      const device =
+        likely?.spec.index === index ? likely : node.devices.find((other) => other.spec.index === index);
       if (!device) continue;
       if (sign === 1) device.holdings.push(holding);
       else device.holdings.splice(device.holdings.indexOf(holding), 1);
       updateRoom(device);
+      if (!kinds.includes(device.kind)) kinds.push(device.kind);
     }
-    if (holding.devices.length > 0) this.reindex(node);
-    else this.summarise(node);
+    if (kinds.length > 0) {
+      for (const filter of this.filters.values()) {
+        if (kinds.some((kind) => filter.accepts[kind])) this.place(filter, node);
+      }
+    }
+    this.summarise(node);
   }
 
   private takeAbsent(id: string): Set<Holding> {

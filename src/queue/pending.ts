@@ -5,6 +5,9 @@ import { Ordered, type Queued, type SchedulerJob } from './ordered';
 export interface Head extends Queued {
   /** The needs of the class that are of this slot. */
   readonly needs: readonly Need[];
+  /** The least of the needs; kept here so that a scan of many heads touches nothing else. */
+  readonly leastCpus: number;
+  readonly leastMemory: number;
   readonly demandClass: DemandClass;
 }
 
@@ -145,13 +148,23 @@ export class PendingJobs {
     demandClass.head = job;
     for (const { slot, needs } of slots) {
       if (old) slot.heads.delete(old);
-      if (job) slot.heads.add({ job, needs, demandClass });
+      if (job) slot.heads.add(headOf(job, needs, demandClass));
       else if (slot.heads.size === 0) this.bySlot.delete(slot.key);
     }
     if (fresh && old) this.fresh.delete(old);
-    if (fresh && job) this.fresh.add({ job, needs: demand.needs, demandClass });
+    if (fresh && job) this.fresh.add(headOf(job, demand.needs, demandClass));
     if (job) return;
     this.classes.delete(demand.key);
     this.freshClasses.delete(demandClass);
   }
+}
+
+function headOf(job: SchedulerJob, needs: readonly Need[], demandClass: DemandClass): Head {
+  let leastCpus = Infinity;
+  let leastMemory = Infinity;
+  for (const { cpus, memory } of needs) {
+    if (cpus < leastCpus) leastCpus = cpus;
+    if (memory < leastMemory) leastMemory = memory;
+  }
+  return { job, needs, leastCpus, leastMemory, demandClass };
 }

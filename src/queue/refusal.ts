@@ -32,7 +32,7 @@ function refuseAlternative(
   const accepts = acceptor(need.gpu);
   const able = nodes.filter((node) => capable(node, need, accepts)).length;
   if (able >= numNodes) return undefined;
-  if (nodes.length === 0) return `needs ${demandWords(demand)}; the cluster has no nodes`;
+  if (nodes.length === 0) return 'needs a node; the cluster has none';
   const where = numNodes === 1 ? 'on one node' : `on each of ${numNodes} nodes`;
   if (wantsGpu(demand)) {
     const most = Math.max(...nodes.map((node) => node.devices.filter(accepts).length));

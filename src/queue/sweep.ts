@@ -64,8 +64,14 @@ export class Sweep {
   private hostedByFreed(slot: Slot, after: SchedulerJob | undefined): Head | undefined {
     const hosts = this.freed.filter((node) => this.nodes.hosts(node, slot.sample));
     if (hosts.length === 0) return undefined;
-    return slot.heads.firstAfter(after, ({ needs }) =>
-      needs.some((need) => hosts.some((node) => need.cpus <= node.cpus && need.memory <= node.memory)),
+    const cpus = Math.max(...hosts.map((node) => node.cpus));
+    const memory = Math.max(...hosts.map((node) => node.memory));
+    return slot.heads.firstAfter(
+      after,
+      (head) =>
+        head.leastCpus <= cpus &&
+        head.leastMemory <= memory &&
+        head.needs.some((need) => hosts.some((node) => need.cpus <= node.cpus && need.memory <= node.memory)),
     );
   }
 

@@ -159,7 +159,7 @@ describe('the refusal of a demand', () => {
       [small, fat],
       'needs 3 nodes with 4 × V100 each; the cluster has 1',
     ],
-    ['anything without nodes', demand(''), [], 'needs 0.5 CPUs; the cluster has no nodes'],
+    ['anything without nodes', demand(''), [], 'needs a node; the cluster has none'],
     [
       'several alternatives',
       demand([need('8xV100'), need('1xH100')]),
