@@ -193,7 +193,7 @@ export class ClusterRuntime {
   }
 
   private addNode(node: NodeDefinition): void {
-    if (node.inventory) this.schedule(node);
+    this.schedule(node);
     const link = new NodeLink(node.name, (signal) => this.host.connect(node, signal), {
       opened: (session) => this.opened(node.name, session),
       event: (event) => this.event(node.name, event),
@@ -202,15 +202,10 @@ export class ClusterRuntime {
     this.links.set(node.name, link);
   }
 
+  /** A node that was never reached has nothing to give, but its place: ranks go by the order of the definition. */
   private schedule(node: NodeDefinition): void {
-    const { inventory } = node;
-    if (!inventory) return;
-    this.scheduler.setNode({
-      id: node.name,
-      cpus: inventory.cpus,
-      memoryMiB: inventory.memoryMiB,
-      devices: inventory.devices,
-    });
+    const { cpus, memoryMiB, devices } = node.inventory ?? { cpus: 0, memoryMiB: 0, devices: [] };
+    this.scheduler.setNode({ id: node.name, cpus, memoryMiB, devices });
     this.scheduler.setNodeState(node.name, this.links.get(node.name)?.state.state === 'up' ? 'up' : 'down');
   }
 
@@ -275,7 +270,7 @@ export class ClusterRuntime {
 
   private linkChanged(node: string, state: LinkState): void {
     if (this.closed) return;
-    if (this.node(node)?.inventory) this.scheduler.setNodeState(node, state.state === 'up' ? 'up' : 'down');
+    this.scheduler.setNodeState(node, state.state === 'up' ? 'up' : 'down');
     if (state.state === 'down') this.host.detached(node);
     this.pump();
     this.host.changed();

@@ -68,7 +68,9 @@ export class TestNodes {
     const authorized = path.join(dir, 'authorized_keys');
     writeFileSync(authorized, readFileSync(`${this.userKey}.pub`));
     chmodSync(authorized, 0o600);
-    const bins = [options.bin, path.join(dir, 'bin'), options.path ?? process.env.PATH].filter(Boolean).join(':');
+    const bins = [options.bin, path.join(dir, 'bin'), options.path ?? process.env.PATH]
+      .filter(Boolean)
+      .join(':');
     const config = path.join(dir, 'sshd_config');
     writeFileSync(
       config,
@@ -145,7 +147,9 @@ function writeFakeNvidiaSmi(file: string, node: string, gpus: GpuOfNode): void {
 /** Kills every process whose environment says that its home is below `dir`. */
 function killBelow(dir: string): void {
   try {
-    const found = execFileSync('sh', ['-c', `grep -lsF "HOME=${dir}" /proc/[0-9]*/environ || true`], { encoding: 'utf8' });
+    const found = execFileSync('sh', ['-c', `grep -lsF "HOME=${dir}" /proc/[0-9]*/environ || true`], {
+      encoding: 'utf8',
+    });
     for (const line of found.split('\n')) {
       const pid = Number(line.split('/')[2]);
       if (pid > 1 && pid !== process.pid) {
