@@ -10,7 +10,7 @@ export interface NodeDefinition {
   /** What `ssh` would be given; absent for this machine itself. */
   readonly destination?: string;
   /** GPUs that are declared rather than found: scheduled and exported like real ones. */
-  readonly virtual?: { readonly name: string; readonly count: number };
+  readonly virtual?: { readonly name: string; readonly count: number } | undefined;
   /** Absent until the node was reached once. */
   readonly inventory?: NodeInventory;
 }

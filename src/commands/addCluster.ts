@@ -1,7 +1,6 @@
 import * as vscode from 'vscode';
 import { isClusterName, type NodeDefinition } from '../cluster';
-import { configuredHosts, parseDestination } from '../transport';
-import { readSettings } from '../window';
+import { nodesOf, sshHosts } from '../window';
 import type { Command, CommandContext } from './context';
 
 /** Makes a cluster of hosts of the ssh config, or of names typed by hand; returns its name. */
@@ -29,7 +28,7 @@ export async function addCluster(context: CommandContext): Promise<string | unde
 }
 
 async function pickHosts(title: string): Promise<NodeDefinition[] | undefined> {
-  const hosts = await configuredHosts(readSettings().sshConfigFile);
+  const hosts = await sshHosts();
   const other = { label: `$(edit) ${vscode.l10n.t('Other hosts…')}`, host: undefined };
   const picked =
     hosts.length === 0
@@ -50,14 +49,7 @@ async function pickHosts(title: string): Promise<NodeDefinition[] | undefined> {
     if (typed === undefined) return undefined;
     names.push(...typed.split(/[\s,]+/).filter((word) => word !== ''));
   }
-  const unique = [...new Set(names)];
-  return unique.map((destination) => ({ name: nodeName(destination, unique), destination }));
-}
-
-/** The host alone, unless two nodes would then have one name. */
-function nodeName(destination: string, all: readonly string[]): string {
-  const { host } = parseDestination(destination);
-  return all.filter((other) => parseDestination(other).host === host).length > 1 ? destination : host;
+  return nodesOf(names);
 }
 
 export const addClusterCommand: Command = {

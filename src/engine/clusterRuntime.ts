@@ -44,6 +44,8 @@ export interface ClusterHost {
 
 // How often a device that another queue has is asked for again while a job waits for it.
 const BUSY_RETRY_MS = 2_000;
+// How soon a node whose disk was full is tried again.
+const TROUBLE_RETRY_MS = 15_000;
 
 /** One cluster at work: its nodes' connections, its scheduler, and the jobs that are on nodes. */
 export class ClusterRuntime {
@@ -51,7 +53,9 @@ export class ClusterRuntime {
   private readonly links = new Map<string, NodeLink>();
   private readonly runs = new Map<string, JobRun>();
   private readonly pending = new Map<string, JobRecord>();
-  private readonly busyTimers = new Set<NodeJS.Timeout>();
+  private readonly timers = new Set<NodeJS.Timeout>();
+  /** Nodes that can be talked to but cannot take jobs, and why. */
+  private readonly troubled = new Map<string, string>();
   private readonly runHost: RunHost;
   private closed = false;
 
@@ -84,8 +88,7 @@ export class ClusterRuntime {
   async declare(name: string, virtual: NodeDefinition['virtual']): Promise<void> {
     const node = this.node(name);
     if (!node || JSON.stringify(node.virtual) === JSON.stringify(virtual)) return;
-    const { virtual: _before, ...rest } = node;
-    this.replace({ ...rest, ...(virtual === undefined ? {} : { virtual }) });
+    this.replace({ ...node, virtual });
     const session = this.session(name);
     if (session) await this.probe(name, session);
     else this.links.get(name)?.want();
@@ -165,7 +168,7 @@ export class ClusterRuntime {
         const usage = node.inventory ? this.usage(node.name, labels) : undefined;
         return {
           name: node.name,
-          link: this.links.get(node.name)?.state ?? { state: 'idle' },
+          link: this.linkState(node.name),
           virtual: node.virtual !== undefined,
           ...(node.destination === undefined ? {} : { destination: node.destination }),
           ...(usage === undefined ? {} : { usage }),
@@ -178,8 +181,15 @@ export class ClusterRuntime {
 
   close(): void {
     this.closed = true;
-    for (const timer of this.busyTimers) clearTimeout(timer);
+    for (const timer of this.timers) clearTimeout(timer);
     for (const link of this.links.values()) link.close();
+  }
+
+  private linkState(node: string): LinkState {
+    const trouble = this.troubled.get(node);
+    return trouble === undefined
+      ? (this.links.get(node)?.state ?? { state: 'idle' })
+      : { state: 'down', message: trouble };
   }
 
   private usage(node: string, labels: ReadonlyMap<string, string>): NodeUsage {
@@ -206,7 +216,23 @@ export class ClusterRuntime {
   private schedule(node: NodeDefinition): void {
     const { cpus, memoryMiB, devices } = node.inventory ?? { cpus: 0, memoryMiB: 0, devices: [] };
     this.scheduler.setNode({ id: node.name, cpus, memoryMiB, devices });
-    this.scheduler.setNodeState(node.name, this.links.get(node.name)?.state.state === 'up' ? 'up' : 'down');
+    this.updateAvailability(node.name);
+  }
+
+  private updateAvailability(node: string): void {
+    const up = this.links.get(node)?.state.state === 'up' && !this.troubled.has(node);
+    this.scheduler.setNodeState(node, up ? 'up' : 'down');
+  }
+
+  /** The node cannot launch anything just now; what runs there goes on, and it is tried again later. */
+  private setTrouble(node: string, message: string): void {
+    this.troubled.set(node, message);
+    this.updateAvailability(node);
+    this.later(TROUBLE_RETRY_MS, () => {
+      this.troubled.delete(node);
+      this.updateAvailability(node);
+    });
+    this.host.changed();
   }
 
   private async opened(node: string, session: AgentSession): Promise<void> {
@@ -270,7 +296,7 @@ export class ClusterRuntime {
 
   private linkChanged(node: string, state: LinkState): void {
     if (this.closed) return;
-    this.scheduler.setNodeState(node, state.state === 'up' ? 'up' : 'down');
+    this.updateAvailability(node);
     if (state.state === 'down') this.host.detached(node);
     this.pump();
     this.host.changed();
@@ -304,11 +330,11 @@ export class ClusterRuntime {
   /** The store could not take the placement: the job waits on as if nothing had been. */
   private giveBack(run: JobRun): void {
     if (!this.runs.delete(run.record.uuid)) return;
-    const { placement: _placement, ...record } = { ...run.record, status: 'PENDING' as const };
+    const record: JobRecord = { ...run.record, status: 'PENDING', placement: undefined };
     this.pending.set(record.uuid, record);
     this.scheduler.requeue(record.uuid);
     this.host.changed(record);
-    this.later(() => undefined);
+    this.later(BUSY_RETRY_MS, () => undefined);
   }
 
   private update(run: JobRun, patch: JobPatch): Promise<void> {
@@ -353,9 +379,9 @@ export class ClusterRuntime {
         const device = this.node(node)?.inventory?.devices.find((candidate) => candidate.lease === lease);
         if (!device) return;
         this.scheduler.setForeign(node, device.index, 'another queue');
-        this.later(() => this.scheduler.setForeign(node, device.index, undefined));
+        this.later(BUSY_RETRY_MS, () => this.scheduler.setForeign(node, device.index, undefined));
       },
-      trouble: (node, message) => this.links.get(node)?.fail(message),
+      trouble: (node, message) => this.setTrouble(node, message),
       finished: (run) => {
         this.runs.delete(run.record.uuid);
         this.pump();
@@ -363,14 +389,14 @@ export class ClusterRuntime {
     };
   }
 
-  private later(work: () => void): void {
+  private later(ms: number, work: () => void): void {
     const timer = setTimeout(() => {
-      this.busyTimers.delete(timer);
+      this.timers.delete(timer);
       work();
       this.pump();
       this.host.changed();
-    }, BUSY_RETRY_MS);
-    this.busyTimers.add(timer);
+    }, ms);
+    this.timers.add(timer);
   }
 
   private leases(run: JobRun, rank: number): string[] {
@@ -391,6 +417,8 @@ export class ClusterRuntime {
     if (connecting.length > 0 && down.length + connecting.length === states.length) {
       return `connecting to ${connecting.map(({ node }) => node).join(', ')}`;
     }
+    const [trouble] = this.troubled.values();
+    if (trouble !== undefined) return trouble;
     const [first] = down;
     return first && first.state.state === 'down'
       ? `waiting for ${first.node}: ${first.state.message}`

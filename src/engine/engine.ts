@@ -202,10 +202,10 @@ export class Engine {
     const { record: old } = this.job(cluster, id);
     const refusal = runtime.refusal(old.demand);
     if (refusal !== undefined) throw new QueueError('refused', `${cluster} can never run this: ${refusal}`);
-    const { uuid, cluster: _, name, priority, demand, spec, sealedSecrets } = { ...old, uuid: randomUUID() };
+    const { name, priority, demand, spec, sealedSecrets } = old;
     const snapshot = spec.workdir === undefined ? {} : { snapshot: await this.workdirs.take(spec.workdir) };
     return this.enqueue(runtime, {
-      uuid,
+      uuid: randomUUID(),
       cluster,
       name,
       user,

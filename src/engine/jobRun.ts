@@ -1,5 +1,4 @@
 import {
-  AgentError,
   SessionClosedError,
   type AgentSession,
   type EndKind,
@@ -210,20 +209,26 @@ export class JobRun {
         run: this.record.spec.run ?? 'true',
       });
       if (answer.state !== 'started') this.reconcile(index, answer);
-      else if (this.stopping) this.sendCancel(index);
+      else if (this.isStopping()) this.sendCancel(index);
     } catch (error) {
       if (error instanceof SessionClosedError) {
         // Whether it arrived is asked on the next connection.
         return;
       }
-      const message = error instanceof Error ? error.message : String(error);
-      if (error instanceof AgentError) {
-        this.host.trouble(rank.node, `${rank.node} cannot take jobs: ${message}`);
-        this.refused(index);
-      } else {
-        this.endRank(index, null, 'refused', 0, message);
+      if (this.host.session(rank.node) !== session) {
+        // The connection broke while files were on their way: nothing was started.
+        rank.state = 'unsent';
+        void this.send(index);
+        return;
       }
+      const message = error instanceof Error ? error.message : String(error);
+      this.host.trouble(rank.node, `${rank.node} cannot take jobs: ${message}`);
+      this.refused(index);
     }
+  }
+
+  private isStopping(): boolean {
+    return this.stopping !== undefined;
   }
 
   /** This rank left nothing on its node; the others are called off, and then the job waits again. */
@@ -328,13 +333,10 @@ export class JobRun {
   }
 
   private async forgetThenRequeue(): Promise<void> {
-    await Promise.all(
-      this.ranks.map(({ node, uuid }) =>
-        this.host
-          .session(node)
-          ?.forget([uuid])
-          .catch(() => undefined),
-      ),
+    await Promise.allSettled(
+      this.ranks.map(async ({ node, uuid }) => {
+        await this.host.session(node)?.forget([uuid]);
+      }),
     );
     this.host.requeue(this);
   }

@@ -36,7 +36,7 @@ export interface JobRecord {
   readonly startedAt?: number;
   readonly endedAt?: number;
   /** Since the job was dispatched; kept after its end. */
-  readonly placement?: Placement;
+  readonly placement?: Placement | undefined;
   /** Cancel was asked for; the nodes have not all confirmed yet. */
   readonly cancelling?: boolean;
   /** One per rank, once known; null for a rank whose end is not known. */

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { ClusterView, JobView, NodeView } from '../engine';
-import { age, duration, isFinished, type DeviceUsage, type JobRecord } from '../queue';
+import { age, duration, isFinished, placementText, type DeviceUsage, type JobRecord } from '../queue';
 import { statusIcon } from './icons';
 
 /** What the tree shows; each element carries what its commands need. */
@@ -97,11 +97,9 @@ export function jobItem({ record, reason }: JobView, now: number): vscode.TreeIt
   item.id = `job:${record.uuid}`;
   item.contextValue = isFinished(record.status) ? 'job.finished' : 'job.live';
   item.iconPath = statusIcon(record.status);
-  const parts = [
-    record.spec.resources.replace(/^1x/, ''),
-    record.cancelling === true ? l10n.t('cancelling…') : statusWords(record, now),
-  ];
+  const parts = [record.spec.resources.replace(/^1x\[(.*)\]$/, '$1')];
   if (reason) parts.push(reason.text);
+  parts.push(record.cancelling === true ? l10n.t('cancelling…') : statusWords(record, now));
   item.description = parts.join(' · ');
   item.tooltip = jobTooltip({ record, ...(reason ? { reason } : {}) }, now);
   item.command = {
@@ -127,14 +125,19 @@ export function moreItem(element: MoreElement): vscode.TreeItem {
   return item;
 }
 
+/** What the icon does not say: since when, for how long, and how it ended. */
 function statusWords(record: JobRecord, now: number): string {
   switch (record.status) {
     case 'PENDING':
-      return `PENDING ${age(now - record.submittedAt)}`;
+      return l10n.t('queued {0}', age(now - record.submittedAt));
+    case 'SETTING_UP':
+      return l10n.t('starting');
     case 'RUNNING':
-      return `RUNNING ${duration(now - (record.startedAt ?? now))}`;
-    default:
-      return record.endedAt === undefined ? record.status : `${record.status} ${age(now - record.endedAt)}`;
+      return duration(now - (record.startedAt ?? now));
+    default: {
+      const ended = record.endedAt === undefined ? '' : age(now - record.endedAt);
+      return [record.status === 'FAILED' ? record.message : undefined, ended].filter(Boolean).join(' · ');
+    }
   }
 }
 
@@ -177,13 +180,7 @@ function jobTooltip({ record, reason }: JobView, now: number): vscode.MarkdownSt
   if (reason) rows.push([l10n.t('Waits'), `${reason.text} (${l10n.t('place {0}', reason.position)})`]);
   if (record.startedAt !== undefined)
     rows.push([l10n.t('Ran'), duration((record.endedAt ?? now) - record.startedAt)]);
-  if (record.placement)
-    rows.push([
-      l10n.t('On'),
-      record.placement.ranks
-        .map(({ node, devices }) => (devices.length > 0 ? `${node}[${devices.join(',')}]` : node))
-        .join(' '),
-    ]);
+  if (record.placement) rows.push([l10n.t('On'), placementText(record.placement)]);
   if (record.exitCodes)
     rows.push([l10n.t('Exit code'), record.exitCodes.map((code) => code ?? '?').join(', ')]);
   if (record.message !== undefined) rows.push([l10n.t('Why'), record.message]);

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import type { Engine, LogMirror } from '../engine';
-import { duration, isFinished, type JobRecord } from '../queue';
+import { duration, isFinished, placementText, type JobRecord } from '../queue';
 import type { WindowQueue } from '../window';
 import { ChannelText } from './channelText';
 
@@ -106,8 +106,7 @@ class JobChannel implements vscode.Disposable {
       this.note(vscode.l10n.t('job {0} is queued on {1}{2}', record.id, record.cluster, why));
     }
     if (record.status === 'SETTING_UP') {
-      const nodes =
-        record.placement?.ranks.map(({ node, devices }) => `${node}[${devices.join(',')}]`).join(' ') ?? '';
+      const nodes = record.placement ? placementText(record.placement) : '';
       this.note(vscode.l10n.t('job {0} starts on {1}', record.id, nodes));
     }
     if (this.mirror.complete) this.end();
