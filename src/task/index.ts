@@ -23,3 +23,6 @@ export type {
 export { jsonSchema, type JsonSchema } from './jsonSchema';
 export { PROBLEM_CODES } from './problemCodes';
 export { inWords, referencePage, sourceUrl } from './reference';
+export { complete, type Completion, type KnownGpus } from './complete';
+export { fieldHelp, type FieldHelp } from './explainField';
+export { outline, type OutlineItem } from './outline';
