@@ -1,0 +1,103 @@
+import type { Database } from './database';
+import type { Disk } from './disk';
+import { encodeHeader, type Journal } from './journal';
+import { replaceFile, storeFiles } from './recovery';
+import { snapshotSeal } from './snapshot';
+
+/** When the journal is folded into a new snapshot. */
+export interface CompactionLimits {
+  /** Bytes of journal below which it never is; 1 MiB unless given. */
+  readonly minJournalBytes: number;
+}
+
+/**
+ * Folds the journal into a new snapshot in three steps, the first and last of them between two appends:
+ * export the durable state; write it in place of the old snapshot while appends go on; replace the journal by
+ * what was appended meanwhile. Records are numbered and the snapshot knows the last number it holds, so
+ * a crash between any two steps finds a snapshot and a journal that continue each other.
+ */
+export class Compaction {
+  private state: 'idle' | 'writing' | 'written' = 'idle';
+  private requested = false;
+  private offset = 0;
+  private sequence = 0;
+  private writing: Promise<void> = Promise.resolve();
+  /** After a failure the journal must have grown before the next attempt, or a full disk would be tried all the time. */
+  private retryAbove = 0;
+
+  constructor(
+    private readonly disk: Disk,
+    private readonly folder: string,
+    private readonly database: Database,
+    private readonly journal: Journal,
+    private snapshotBytes: number,
+    private readonly limits: Partial<CompactionLimits> = {},
+  ) {}
+
+  /** Makes the next pause the time for it, whatever the sizes. */
+  request(): void {
+    this.requested = true;
+  }
+
+  /** True when it should begin now. The export stops everything for a while, so a busy queue may go on to double the size. */
+  isDue(idle: boolean): boolean {
+    if (this.state !== 'idle') return false;
+    const limit = Math.max(this.limits.minJournalBytes ?? 1 << 20, this.snapshotBytes);
+    const { length } = this.journal;
+    return this.requested || (length > this.retryAbove && length > (idle ? limit : 2 * limit));
+  }
+
+  /** True from the request or begin to the end of the last step. */
+  get isActive(): boolean {
+    return this.requested || this.state !== 'idle';
+  }
+
+  /** True when the last step waits for its turn. */
+  get isWritten(): boolean {
+    return this.state === 'written';
+  }
+
+  /** First step, at once; the second goes on behind the promise. The database must hold just the durable state. */
+  begin(sequence: number): Promise<void> {
+    this.requested = false;
+    this.state = 'writing';
+    this.sequence = sequence;
+    this.offset = this.journal.length;
+    const bytes = this.database.export(sequence);
+    this.writing = this.writeSnapshot([bytes, snapshotSeal(bytes)]);
+    return this.writing;
+  }
+
+  /** Third step. */
+  async finish(): Promise<void> {
+    this.state = 'idle';
+    try {
+      await this.journal.restart(encodeHeader(this.database.store, this.sequence), this.offset);
+      this.retryAbove = 0;
+    } catch (error) {
+      this.postpone();
+      throw error;
+    }
+  }
+
+  /** Resolves when no snapshot is being written; rejects when the last one failed. */
+  settled(): Promise<void> {
+    return this.writing;
+  }
+
+  private async writeSnapshot(parts: readonly Uint8Array[]): Promise<void> {
+    try {
+      await replaceFile(this.disk, this.folder, storeFiles(this.folder).snapshot, parts);
+      this.snapshotBytes = parts.reduce((sum, { length }) => sum + length, 0);
+      this.state = 'written';
+    } catch (error) {
+      this.state = 'idle';
+      this.postpone();
+      throw error;
+    }
+  }
+
+  private postpone(): void {
+    this.retryAbove = 1.5 * this.journal.length;
+  }
+}

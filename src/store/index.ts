@@ -1,0 +1,14 @@
+export type { JobPatch, MutableField, StoredCluster } from './changes';
+export {
+  StoreClosedError,
+  StoreConflictError,
+  StoreCorruptError,
+  StoreError,
+  StoreLockedError,
+  StoreReadError,
+  StoreVersionError,
+  StoreWriteError,
+} from './errors';
+export type { RepairReport } from './recovery';
+export { loadSqlEngine, type SqlEngine } from './sqlEngine';
+export { Store, type ArchiveLimits, type StoreOptions } from './store';

@@ -1,0 +1,114 @@
+import type { Change } from './changes';
+import type { Compaction } from './compaction';
+import type { Database, Undo } from './database';
+import { StoreClosedError, StoreWriteError } from './errors';
+import { encodeRecord, type Journal } from './journal';
+
+interface Pending {
+  readonly change: Change;
+  undo: Undo;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Makes changes in memory at once and on the disk in groups: all that arrive during one fsync share the next. */
+export class WriteQueue {
+  private pending: Pending[] = [];
+  private draining: Promise<void> | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly database: Database,
+    private readonly journal: Journal,
+    /** Number of the last durable change. */
+    private sequence: number,
+    private readonly compaction: Compaction,
+    private readonly onCompactionError: (error: unknown) => void = () => undefined,
+  ) {}
+
+  /** Resolves when the change is durable; see `Store` for what a failure means. */
+  async write(change: Change): Promise<void> {
+    if (this.closed) throw new StoreClosedError();
+    const undo = this.database.apply(change);
+    await new Promise<void>((resolve, reject) => {
+      this.pending.push({ change, undo, resolve, reject });
+      this.drain();
+    });
+  }
+
+  async compact(): Promise<void> {
+    this.compaction.request();
+    while (this.compaction.isActive) {
+      this.drain();
+      await this.draining;
+      await this.compaction.settled();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.draining;
+    // Its failure was told to onCompactionError; the journal has everything.
+    await this.compaction.settled().catch(() => undefined);
+    await this.draining;
+    await this.journal.close();
+  }
+
+  private drain(): void {
+    this.draining ??= this.drainAll();
+  }
+
+  private async drainAll(): Promise<void> {
+    // Let the tick end first, so that what is submitted in one go shares one fsync.
+    await Promise.resolve();
+    try {
+      do {
+        if (this.pending.length > 0) await this.writeBatch();
+        // Between two batches the journal and the durable state agree, which is what a snapshot needs.
+        if (this.compaction.isDue(this.pending.length === 0)) this.beginCompaction();
+        if (this.compaction.isWritten) await this.finishCompaction();
+      } while (this.pending.length > 0);
+    } finally {
+      // In the same tick as the last look at `pending`: a change in between would wait for ever.
+      this.draining = undefined;
+    }
+  }
+
+  private async writeBatch(): Promise<void> {
+    const batch = this.pending;
+    this.pending = [];
+    try {
+      await this.journal.append(
+        batch.map(({ change }, index) => encodeRecord(this.sequence + 1 + index, change)),
+      );
+    } catch (cause) {
+      // Later changes were made on top of the failed ones, so all that is not durable goes.
+      const lost = [...batch, ...this.pending];
+      this.pending = [];
+      for (const { undo } of [...lost].reverse()) undo();
+      for (const { reject } of lost) reject(new StoreWriteError(this.journal.path, cause));
+      return;
+    }
+    this.sequence += batch.length;
+    for (const { resolve } of batch) resolve();
+  }
+
+  private beginCompaction(): void {
+    // A snapshot must not hold what may still fail and be taken back.
+    for (const { undo } of [...this.pending].reverse()) undo();
+    const written = this.compaction.begin(this.sequence);
+    for (const entry of this.pending) entry.undo = this.database.apply(entry.change);
+    written.then(
+      () => this.drain(),
+      (error: unknown) => this.onCompactionError(error),
+    );
+  }
+
+  private async finishCompaction(): Promise<void> {
+    try {
+      await this.compaction.finish();
+    } catch (error) {
+      this.onCompactionError(error);
+    }
+  }
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  Store,
+  StoreClosedError,
+  StoreConflictError,
+  loadSqlEngine,
+  type SqlEngine,
+} from '../../../src/store';
+import { aJob, inFolder } from './builders';
+
+describe('the store', () => {
+  let engine: SqlEngine;
+  before(async () => {
+    engine = await loadSqlEngine();
+  });
+
+  async function reopened(folder: string, store: Store): Promise<Store> {
+    await store.close();
+    const opened = await Store.open(folder, { engine });
+    assert.equal(opened.repair, undefined);
+    return opened.store;
+  }
+
+  it('has after a reopening what was saved before', () =>
+    inFolder(async (folder) => {
+      let { store } = await Store.open(folder, { engine, now: () => 77 });
+      await store.putCluster({ name: 'lab', definition: '{"a":1}' });
+      await store.addJobs([aJob(1), aJob(2), aJob(3)]);
+      await store.updateJob('uuid-2', { status: 'RUNNING', startedAt: 5, exitCodes: [null, 1] });
+      await store.setSetting('theme', 'dark');
+      store = await reopened(folder, store);
+      assert.deepEqual(store.clusters(), [
+        { name: 'lab', definition: '{"a":1}', nextJobId: 4, createdAt: 77 },
+      ]);
+      const second = aJob(2, { status: 'RUNNING', startedAt: 5, exitCodes: [null, 1] });
+      assert.deepEqual(store.liveJobs(), [aJob(1), second, aJob(3)]);
+      assert.deepEqual(store.job('lab', 2), second);
+      assert.equal(store.setting('theme'), 'dark');
+      await store.close();
+    }));
+
+  it('clears a field that a patch names with undefined', () =>
+    inFolder(async (folder) => {
+      let { store } = await Store.open(folder, { engine });
+      await store.addJob(aJob(1, { startedAt: 5, placement: { ranks: [], alternative: 0 } }));
+      await store.updateJob('uuid-1', { startedAt: undefined, placement: undefined, message: 'busy' });
+      assert.deepEqual(store.jobByUuid('uuid-1'), aJob(1, { message: 'busy' }));
+      store = await reopened(folder, store);
+      assert.deepEqual(store.jobByUuid('uuid-1'), aJob(1, { message: 'busy' }));
+      await store.close();
+    }));
+
+  it('gives the newest jobs first, page by page', () =>
+    inFolder(async (folder) => {
+      const { store } = await Store.open(folder, { engine });
+      await store.addJobs([1, 2, 3, 4, 5].map((id) => aJob(id, { status: id % 2 ? 'FAILED' : 'PENDING' })));
+      assert.deepEqual(
+        store.recentJobs('lab', 2).map(({ id }) => id),
+        [5, 4],
+      );
+      assert.deepEqual(
+        store.recentJobs('lab', 9, 4).map(({ id }) => id),
+        [3, 2, 1],
+      );
+      assert.deepEqual(
+        store.jobsByUuid(['uuid-4', 'nobody', 'uuid-1']).map(({ id }) => id),
+        [4, 1],
+      );
+      await store.close();
+    }));
+
+  it('never gives an id twice, also after archiving and a cluster made anew', () =>
+    inFolder(async (folder) => {
+      let { store } = await Store.open(folder, { engine });
+      await store.putCluster({ name: 'lab', definition: '{}' });
+      assert.deepEqual([store.nextJobId('lab'), store.nextJobId('lab')], [1, 2]);
+      await store.addJob(aJob(2, { status: 'FAILED', endedAt: 10 }));
+      assert.deepEqual(await store.archive({ keepCount: 0 }), ['uuid-2']);
+      assert.deepEqual(store.recentJobs('lab', 9), []);
+      await store.removeCluster('lab');
+      await store.compact();
+      store = await reopened(folder, store);
+      await store.putCluster({ name: 'lab', definition: '{}' });
+      assert.equal(store.nextJobId('lab'), 3);
+      await store.close();
+    }));
+
+  it('archives by age and by count, and leaves live jobs alone', () =>
+    inFolder(async (folder) => {
+      const { store } = await Store.open(folder, { engine, now: () => Date.UTC(2026, 10, 24) });
+      const ended = Date.UTC(2026, 10, 24) - 1_000;
+      await store.addJobs([
+        aJob(1),
+        ...[2, 3, 4].map((id) => aJob(id, { status: 'LOST', endedAt: ended + id })),
+      ]);
+      assert.deepEqual(await store.archive({ olderThanMs: 2_000 }), []);
+      assert.deepEqual(await store.archive({ olderThanMs: 997 }), ['uuid-2']);
+      assert.deepEqual(await store.archive({ keepCount: 1 }), ['uuid-3']);
+      assert.ok(existsSync(join(folder, 'archive', '2026-11.db')));
+      await store.close();
+    }));
+
+  it('refuses contradictions without a trace', () =>
+    inFolder(async (folder) => {
+      const { store } = await Store.open(folder, { engine });
+      await store.addJob(aJob(1));
+      await assert.rejects(store.addJobs([aJob(2), aJob(1)]), StoreConflictError);
+      await assert.rejects(store.addJob(aJob(1, { uuid: 'another' })), StoreConflictError);
+      await assert.rejects(store.updateJob('nobody', { message: '' }), StoreConflictError);
+      await assert.rejects(store.removeCluster('nobody'), StoreConflictError);
+      assert.deepEqual(store.liveJobs(), [aJob(1)]);
+      const last = await reopened(folder, store);
+      assert.deepEqual(last.liveJobs(), [aJob(1)]);
+      await last.close();
+      await assert.rejects(last.addJob(aJob(5)), StoreClosedError);
+    }));
+
+  it('keeps what is written while it compacts', () =>
+    inFolder(async (folder) => {
+      const opened = await Store.open(folder, { engine, compaction: { minJournalBytes: 2_000 } });
+      let { store } = opened;
+      const writes: Promise<void>[] = [];
+      for (let id = 1; id <= 300; id++) {
+        writes.push(store.addJob(aJob(id)), store.updateJob(`uuid-${id}`, { message: `m${id}` }));
+        if (id % 50 === 0) writes.push(store.compact());
+        if (id % 7 === 0) await writes.at(-1);
+      }
+      await Promise.all(writes);
+      store = await reopened(folder, store);
+      assert.deepEqual(
+        store.liveJobs(),
+        Array.from({ length: 300 }, (_, index) => aJob(index + 1, { message: `m${index + 1}` })),
+      );
+      await store.close();
+    }));
+});
