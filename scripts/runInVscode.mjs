@@ -27,7 +27,11 @@ async function runInVscode(env) {
   const home = path.join(scratch, 'home');
   for (const dir of [world.workspace, home]) fs.mkdirSync(dir);
   fs.cpSync(path.join(root, 'examples'), world.workspace, { recursive: true });
-  world.env = { ...env, HOME: home };
+  // OpenSSH finds a person's config without asking $HOME, so it is given one.
+  const sshConfig = path.join(home, 'ssh_config');
+  fs.writeFileSync(sshConfig, '');
+  const own = { CLUSTER_QUEUE_HOME: path.join(home, 'queue'), CLUSTER_QUEUE_SSH_CONFIG: sshConfig };
+  world.env = { ...env, HOME: home, ...own };
   try {
     const program = await desktopProgram();
     return program ? await inDesktop(program, world) : await inServer(world);

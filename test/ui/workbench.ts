@@ -13,6 +13,8 @@ const pictures = path.join(root, 'out', 'pictures');
 export interface WorkbenchOptions {
   /** Folder to open; it is copied, so that the original stays as it is. */
   workspace: string;
+  /** Files to have in the copy besides, by name. */
+  files?: Record<string, string>;
   /** User settings on top of the quiet ones. */
   settings?: Record<string, unknown>;
   /** Colour theme by its label, such as "Default Light Modern". */
@@ -31,6 +33,8 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
   const home = path.join(scratch, 'home');
   fs.mkdirSync(home);
   fs.cpSync(options.workspace, folder, { recursive: true });
+  for (const [name, text] of Object.entries(options.files ?? {}))
+    fs.writeFileSync(path.join(folder, name), text);
   const server = await startServer({
     userDir: path.join(scratch, 'vscode'),
     folder,
@@ -38,7 +42,7 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
     // As an extension under development it would come with the test driver, under which no notification pops up.
     install: true,
     settings: { ...options.settings, ...(options.theme ? { 'workbench.colorTheme': options.theme } : {}) },
-    env: { ...process.env, HOME: home, ...options.env },
+    env: { ...process.env, ...homeAt(home), ...options.env },
   });
   const owned: (() => Promise<void>)[] = [server.stop];
   const close = async (): Promise<void> => {
@@ -51,14 +55,22 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
     const browser = await chromium.launch({ executablePath, args: chromiumArgs });
     owned.push(() => browser.close());
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, deviceScaleFactor: 1.5 });
+    page.setDefaultTimeout(20_000);
     await page.goto(server.url);
-    const workbench = new Workbench(page, folder, close);
+    const workbench = new Workbench(page, folder, home, close);
     await workbench.waitForExplorer();
     return workbench;
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** An environment in which the extension keeps its state and finds its SSH config there, not with the person. */
+function homeAt(home: string): NodeJS.ProcessEnv {
+  const sshConfig = path.join(home, 'ssh_config');
+  fs.writeFileSync(sshConfig, '');
+  return { HOME: home, CLUSTER_QUEUE_HOME: path.join(home, 'queue'), CLUSTER_QUEUE_SSH_CONFIG: sshConfig };
 }
 
 /** The scripts are ES modules that know the repository by their own place: they are loaded, not bundled. */
@@ -74,6 +86,8 @@ export class Workbench {
     readonly page: Page,
     /** The copy of the workspace that the window shows. */
     readonly folder: string,
+    /** The home folder of the extension and of its jobs on this machine. */
+    readonly home: string,
     private readonly dispose: () => Promise<void>,
   ) {}
 
