@@ -67,7 +67,6 @@ export function rankUuid(jobUuid: string, rank: number): string {
 /** One dispatched job: its ranks on their nodes, from the first message to the last exit code. */
 export class JobRun {
   readonly ranks: Rank[];
-  private goSent = false;
   /** Why the ranks that still live are being ended. */
   private stopping: 'user' | 'rank' | 'requeue' | undefined;
   private firstFailure: number | undefined;
@@ -237,20 +236,15 @@ export class JobRun {
     this.endRank(index, null, 'refused', 0);
   }
 
+  /** All devices are held: whoever waits may begin. Said again when a node comes back and still waits. */
   private maybeGo(): void {
-    if (
-      this.stopping ||
-      this.goSent ||
-      !this.ranks.every((rank) => rank.state === 'ready' || rank.state === 'running')
-    )
-      return;
-    this.goSent = true;
-    for (const rank of this.ranks) {
-      if (rank.state === 'ready')
+    if (this.stopping || !this.ranks.every(({ state }) => state === 'ready' || state === 'running')) return;
+    for (const { node, uuid, state } of this.ranks) {
+      if (state === 'ready')
         this.host
-          .session(rank.node)
-          ?.go(rank.uuid)
-          .catch(() => (this.goSent = false));
+          .session(node)
+          ?.go(uuid)
+          .catch(() => undefined);
     }
   }
 
@@ -260,15 +254,6 @@ export class JobRun {
     const { status, startedAt: known } = this.record;
     if (status === 'SETTING_UP')
       void this.host.update(this, { status: 'RUNNING', startedAt: known ?? startedAt });
-    this.goSent ||= this.ranks.length > 1;
-    // Another rank may still wait for a `go` that a broken connection swallowed.
-    for (const other of this.ranks) {
-      if (other.state === 'ready')
-        this.host
-          .session(other.node)
-          ?.go(other.uuid)
-          .catch(() => undefined);
-    }
   }
 
   private endRank(index: number, code: number | null, how: Rank['how'], age: number, message?: string): void {

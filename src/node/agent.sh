@@ -265,13 +265,16 @@ lease_and_run() {
 wait_for_go() {
   [ "$HOLD" = hold ] || { [ ! -e "$JOB/cancel" ] || { echo "143 cancelled" >"$JOB/code"; return 1; }; return 0; }
   mkfifo "$JOB/go"
+  # Open before anybody is told: what is written to a FIFO that nobody has open is lost.
+  exec 3<>"$JOB/go"
   (sleep "${CLUSTER_QUEUE_GO_TIMEOUT:-60}"; printf 'timeout\n' 1<>"$JOB/go") >/dev/null 2>&1 &
   watchdog=$!
   push "R $UUID"
-  # The word may have been sent before the FIFO was there.
+  # A cancel may have come before the FIFO was there.
   word=
   [ -e "$JOB/cancel" ] && word=cancel
-  [ -n "$word" ] || read -r word 0<>"$JOB/go"
+  [ -n "$word" ] || read -r word <&3
+  exec 3<&-
   kill $watchdog 2>/dev/null
   rm -f "$JOB/go"
   [ "$word" = go ] && return 0

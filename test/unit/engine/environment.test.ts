@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fc from 'fast-check';
+import { quote, rankEnvironment, taskId } from '../../../src/engine/environment';
+import type { NodeInventory } from '../../../src/cluster';
+import type { JobRecord, Placement } from '../../../src/queue';
+
+const job: JobRecord = {
+  uuid: 'u',
+  cluster: 'mycluster',
+  id: 1,
+  name: 'job',
+  user: 'me',
+  status: 'PENDING',
+  priority: 0,
+  order: 1,
+  demand: { numNodes: 2, alternatives: [{ cpus: 0.5, memoryMiB: 0, gpu: { name: 'V100', count: 0.5 } }] },
+  spec: { envs: { A: "it's", SKYPILOT_NODE_RANK: 'mine' }, resources: '2x[V100:0.5]' },
+  submittedAt: Date.UTC(2026, 6, 6, 21, 18, 31, 563),
+};
+const placement: Placement = {
+  ranks: [
+    { node: 'a', devices: [2] },
+    { node: 'b', devices: [0] },
+  ],
+  alternative: 0,
+};
+const inventory = (ip: string): NodeInventory => ({ cpus: 1, memoryMiB: 1, ip, devices: [] });
+const cluster = {
+  name: 'mycluster',
+  nodes: [
+    { name: 'a', inventory: inventory('10.0.0.1') },
+    { name: 'b', inventory: inventory('10.0.0.2') },
+  ],
+};
+
+describe('the environment of a rank', () => {
+  it('names a task as SkyPilot does', () => {
+    assert.equal(taskId(job), 'sky-2026-07-06-21-18-31-563000_mycluster_1');
+  });
+
+  it('has SkyPilot’s variables, which win over the task’s own', () => {
+    const text = rankEnvironment(job, placement, 1, cluster, { TOKEN: 's' });
+    const shown = execFileSync(
+      'bash',
+      [
+        '-c',
+        `cd /; HOME=/; CQ_BIN=/bin; ${text}\nprintf '%s|' "$A" "$TOKEN" "$SKYPILOT_NODE_RANK" "$SKYPILOT_NODE_IPS" "$SKYPILOT_NUM_NODES" "$SKYPILOT_NUM_GPUS_PER_NODE" "$CUDA_VISIBLE_DEVICES" "$SKYPILOT_INTERNAL_JOB_ID"`,
+      ],
+      { encoding: 'utf8' },
+    );
+    assert.equal(shown, "it's|s|1|10.0.0.1\n10.0.0.2|2|1|0|1|");
+  });
+
+  it('quotes any value', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 30 }), (value) => {
+        fc.pre(!value.includes('\0') && Buffer.from(value).toString() === value);
+        assert.equal(execFileSync('bash', ['-c', `printf %s ${quote(value)}`], { encoding: 'utf8' }), value);
+      }),
+      { numRuns: 60 },
+    );
+  }).timeout(20_000);
+});
