@@ -28,7 +28,8 @@ export class Database {
 
   /** The database in an SQLite file's bytes, of whatever version; throws when they are none. */
   static load(engine: SqlEngine, bytes: Uint8Array): Database {
-    return new Database(new engine.Database(bytes));
+    // A copy: sql.js takes the array as its file and writes into it.
+    return new Database(new engine.Database(Uint8Array.from(bytes)));
   }
 
   /** How many migrations the database has had. */

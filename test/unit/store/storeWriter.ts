@@ -1,0 +1,27 @@
+import { Store } from '../../../src/store';
+import { aJob } from './builders';
+
+/**
+ * A process to be killed: `node storeWriter.js <folder> <wasm>`. Submits in bursts and compacts all the time; prints the id of each job
+ * when its record was acknowledged (`a<id>`) and when its change was (`u<id>`).
+ */
+async function main(folder: string, wasmPath: string): Promise<void> {
+  const { store } = await Store.open(folder, { wasmPath, compaction: { minJournalBytes: 20_000 } });
+  process.stdout.write('open\n');
+  for (;;) {
+    const burst = 1 + Math.floor(Math.random() * 8);
+    await Promise.all(
+      Array.from({ length: burst }, async () => {
+        const id = store.nextJobId('lab');
+        await store.addJob(aJob(id));
+        process.stdout.write(`a${id}\n`);
+        await store.updateJob(`uuid-${id}`, { message: `m${id}` });
+        process.stdout.write(`u${id}\n`);
+      }),
+    );
+    if (Math.random() < 0.05) await store.compact();
+  }
+}
+
+const [, , folder = '', wasmPath = ''] = process.argv;
+void main(folder, wasmPath);
