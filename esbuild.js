@@ -32,7 +32,12 @@ async function main() {
   fs.mkdirSync('dist', { recursive: true });
   fs.copyFileSync(require.resolve('sql.js/dist/sql-wasm.wasm'), 'dist/sql-wasm.wasm');
   const builds = [
-    { ...common, entryPoints: { extension: 'src/extension.ts', demo: 'scripts/demo.ts' }, outdir: 'dist' },
+    {
+      ...common,
+      // The demo is for those who have the repository; it does not ship.
+      entryPoints: { extension: 'src/extension.ts', ...(production ? {} : { demo: 'scripts/demo.ts' }) },
+      outdir: 'dist',
+    },
   ];
   if (has('--tests')) {
     builds.push({
@@ -46,7 +51,9 @@ async function main() {
     });
   }
   if (has('--watch')) {
-    const contexts = await Promise.all(builds.map((options) => esbuild.context({ ...options, logLevel: 'info' })));
+    const contexts = await Promise.all(
+      builds.map((options) => esbuild.context({ ...options, logLevel: 'info' })),
+    );
     await Promise.all(contexts.map((context) => context.watch()));
     return;
   }
