@@ -1,0 +1,45 @@
+import * as vscode from 'vscode';
+import { looksLikeTask, parseTask, type ParsedTask } from '../task';
+
+/** The language of files that are always tasks. */
+export const LANGUAGE = 'cluster-task';
+/** Languages whose documents may be tasks. */
+export const SELECTOR: vscode.DocumentSelector = [LANGUAGE, 'yaml'];
+
+/** Which open documents are tasks, and what is in them: each version is read once. */
+export class TaskDocuments implements vscode.Disposable {
+  private readonly parsed = new Map<string, { readonly version: number; readonly result: ParsedTask }>();
+  private readonly subscriptions: vscode.Disposable[];
+
+  constructor() {
+    this.subscriptions = [
+      vscode.workspace.onDidCloseTextDocument(({ uri }) => this.parsed.delete(uri.toString())),
+    ];
+  }
+
+  /** By its language, by the setting `clusterQueue.taskFiles`, or by its fields. */
+  isTask(document: vscode.TextDocument): boolean {
+    if (document.languageId === LANGUAGE) return true;
+    if (document.languageId !== 'yaml') return false;
+    const patterns = vscode.workspace
+      .getConfiguration('clusterQueue', document)
+      .get<string[]>('taskFiles', []);
+    if (patterns.some((pattern) => vscode.languages.match({ pattern }, document) > 0)) return true;
+    return looksLikeTask(document.getText(), document.isUntitled ? 'untitled.yaml' : document.fileName);
+  }
+
+  /** What the document says, as it stands now. */
+  read(document: vscode.TextDocument): ParsedTask {
+    const key = document.uri.toString();
+    const known = this.parsed.get(key);
+    if (known?.version === document.version) return known.result;
+    const result = parseTask(document.getText());
+    if (!document.isClosed) this.parsed.set(key, { version: document.version, result });
+    return result;
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(...this.subscriptions).dispose();
+    this.parsed.clear();
+  }
+}
