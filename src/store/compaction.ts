@@ -8,6 +8,8 @@ import { snapshotSeal } from './snapshot';
 export interface CompactionLimits {
   /** Bytes of journal below which it never is; 1 MiB unless given. */
   readonly minJournalBytes: number;
+  /** Size of the journal, as a multiple of the snapshot's, below which it never is; 1 unless given. */
+  readonly journalPerSnapshot: number;
 }
 
 /**
@@ -42,7 +44,8 @@ export class Compaction {
   /** True when it should begin now. The export stops everything for a while, so a busy queue may go on to double the size. */
   isDue(idle: boolean): boolean {
     if (this.state !== 'idle') return false;
-    const limit = Math.max(this.limits.minJournalBytes ?? 1 << 20, this.snapshotBytes);
+    const { minJournalBytes = 1 << 20, journalPerSnapshot = 1 } = this.limits;
+    const limit = Math.max(minJournalBytes, journalPerSnapshot * this.snapshotBytes);
     const { length } = this.journal;
     return this.requested || (length > this.retryAbove && length > (idle ? limit : 2 * limit));
   }

@@ -12,6 +12,15 @@ export type Undo = () => void;
 const PUT_JOB = `INSERT INTO job (uuid, cluster, id, live, ended_at, record) VALUES (?, ?, ?, ?, ?, ?)
   ON CONFLICT (uuid) DO UPDATE SET live = excluded.live, ended_at = excluded.ended_at, record = excluded.record`;
 
+/** How jobs are found; each by an index, so that no read grows with the history. */
+export const JOB_QUERIES = {
+  live: 'SELECT record FROM job WHERE live = 1 ORDER BY cluster, id',
+  recent: 'SELECT record FROM job WHERE cluster = ? AND id < ? ORDER BY id DESC LIMIT ?',
+  byId: 'SELECT record FROM job WHERE cluster = ? AND id = ?',
+  byUuid: 'SELECT record FROM job WHERE uuid = ?',
+  finished: 'SELECT record FROM job WHERE live = 0 ORDER BY ended_at LIMIT ?',
+} as const;
+
 /** The state in memory: an SQLite database, its reads, and the changes that may be made to it. Knows no files. */
 export class Database {
   private readonly statements = new Map<string, Statement>();
@@ -91,23 +100,19 @@ export class Database {
   }
 
   liveJobs(): JobRecord[] {
-    return this.jobs('SELECT record FROM job WHERE live = 1 ORDER BY cluster, id', []);
+    return this.jobs(JOB_QUERIES.live, []);
   }
 
   recentJobs(cluster: string, limit: number, beforeId: number): JobRecord[] {
-    return this.jobs('SELECT record FROM job WHERE cluster = ? AND id < ? ORDER BY id DESC LIMIT ?', [
-      cluster,
-      beforeId,
-      limit,
-    ]);
+    return this.jobs(JOB_QUERIES.recent, [cluster, beforeId, limit]);
   }
 
   job(cluster: string, id: number): JobRecord | undefined {
-    return this.jobs('SELECT record FROM job WHERE cluster = ? AND id = ?', [cluster, id])[0];
+    return this.jobs(JOB_QUERIES.byId, [cluster, id])[0];
   }
 
   jobByUuid(uuid: string): JobRecord | undefined {
-    return this.jobs('SELECT record FROM job WHERE uuid = ?', [uuid])[0];
+    return this.jobs(JOB_QUERIES.byUuid, [uuid])[0];
   }
 
   /** Finished jobs that ended before the time (ms since 1970), and all but the newest `keep`; oldest first. */
@@ -116,9 +121,7 @@ export class Database {
     const surplus = Math.max(0, finished - keep);
     const byAge = 'SELECT count(*) FROM job WHERE live = 0 AND ended_at < ?';
     const old = Number(this.value(byAge, [endedBefore]));
-    return this.jobs('SELECT record FROM job WHERE live = 0 ORDER BY ended_at LIMIT ?', [
-      Math.max(surplus, old),
-    ]);
+    return this.jobs(JOB_QUERIES.finished, [Math.max(surplus, old)]);
   }
 
   /** Makes the change, wholly or not at all. Throws StoreConflictError when it contradicts the state. */

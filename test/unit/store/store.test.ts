@@ -8,6 +8,8 @@ import {
   loadSqlEngine,
   type SqlEngine,
 } from '../../../src/store';
+import { JOB_QUERIES } from '../../../src/store/database';
+import { MIGRATIONS } from '../../../src/store/schema';
 import { aJob, inFolder } from './builders';
 
 describe('the store', () => {
@@ -119,7 +121,10 @@ describe('the store', () => {
 
   it('keeps what is written while it compacts', () =>
     inFolder(async (folder) => {
-      const opened = await Store.open(folder, { engine, compaction: { minJournalBytes: 2_000 } });
+      const opened = await Store.open(folder, {
+        engine,
+        compaction: { minJournalBytes: 2_000, journalPerSnapshot: 0 },
+      });
       let { store } = opened;
       const writes: Promise<void>[] = [];
       for (let id = 1; id <= 300; id++) {
@@ -135,4 +140,15 @@ describe('the store', () => {
       );
       await store.close();
     }));
+
+  it('reaches live and recent jobs by an index, however long the history', () => {
+    const database = new engine.Database();
+    for (const migration of MIGRATIONS) database.exec(migration);
+    for (const query of Object.values(JOB_QUERIES)) {
+      const [plan] = database.exec(`EXPLAIN QUERY PLAN ${query}`);
+      assert.match(JSON.stringify(plan?.values), /USING INDEX/, query);
+      assert.doesNotMatch(JSON.stringify(plan?.values), /TEMP B-TREE/, query);
+    }
+    database.close();
+  });
 });

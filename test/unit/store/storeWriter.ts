@@ -6,7 +6,10 @@ import { aJob } from './builders';
  * when its record was acknowledged (`a<id>`) and when its change was (`u<id>`).
  */
 async function main(folder: string, wasmPath: string): Promise<void> {
-  const { store } = await Store.open(folder, { wasmPath, compaction: { minJournalBytes: 20_000 } });
+  const { store } = await Store.open(folder, {
+    wasmPath,
+    compaction: { minJournalBytes: 20_000, journalPerSnapshot: 0 },
+  });
   process.stdout.write('open\n');
   for (;;) {
     const burst = 1 + Math.floor(Math.random() * 8);
