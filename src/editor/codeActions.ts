@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import type { Problem } from '../task';
 import { rangeOf } from './convert';
 import type { TaskDocuments } from './taskDocuments';
 
@@ -8,7 +9,10 @@ export class TaskCodeActions implements vscode.CodeActionProvider {
     providedCodeActionKinds: [vscode.CodeActionKind.QuickFix],
   };
 
-  constructor(private readonly documents: TaskDocuments) {}
+  constructor(
+    private readonly documents: TaskDocuments,
+    private readonly problemsOf: (document: vscode.TextDocument) => readonly Problem[],
+  ) {}
 
   provideCodeActions(
     document: vscode.TextDocument,
@@ -17,7 +21,7 @@ export class TaskCodeActions implements vscode.CodeActionProvider {
   ): vscode.CodeAction[] {
     if (!this.documents.isTask(document)) return [];
     // Read anew rather than kept with the diagnostic: those are a little older than the text.
-    return this.documents.read(document).problems.flatMap((problem) => {
+    return this.problemsOf(document).flatMap((problem) => {
       const place = rangeOf(document, problem);
       if (!place.intersection(range)) return [];
       const fixes = problem.fixes ?? [];

@@ -1,7 +1,10 @@
+import path from 'node:path';
 import * as vscode from 'vscode';
-import type { Problem } from '../task';
+import type { KnownGpus, Problem } from '../task';
 import { rangeOf } from './convert';
+import { pathProblems } from './paths';
 import type { TaskDocuments } from './taskDocuments';
+import { gpuProblems } from './worldCheck';
 
 /** Milliseconds without a keystroke before a file is checked again. */
 const QUIET = 150;
@@ -10,6 +13,13 @@ const SEVERITY: Readonly<Record<Problem['severity'], vscode.DiagnosticSeverity>>
   warning: vscode.DiagnosticSeverity.Warning,
   information: vscode.DiagnosticSeverity.Information,
 };
+
+/** What a task file is held against. */
+export interface World {
+  readonly knownGpus: () => readonly KnownGpus[];
+  /** Clusters come and go with the same event. */
+  readonly onDidChangeJobs: vscode.Event<void>;
+}
 
 /** Keeps the problems of open task files in the editor: on open, a while after a change, until closed. */
 export class TaskDiagnostics implements vscode.Disposable {
@@ -21,9 +31,17 @@ export class TaskDiagnostics implements vscode.Disposable {
   /** A file was checked, or is no task any more. */
   readonly onDidCheck = this.checked.event;
 
-  constructor(private readonly documents: TaskDocuments) {
+  private toldGpus = '';
+  private disposed = false;
+
+  constructor(
+    private readonly documents: TaskDocuments,
+    private readonly world: World,
+  ) {
     const { workspace } = vscode;
     this.subscriptions = [
+      world.onDidChangeJobs(() => this.checkIfGpusChanged()),
+      workspace.onDidSaveTextDocument((document) => this.check(document)),
       workspace.onDidOpenTextDocument((document) => this.check(document)),
       workspace.onDidChangeTextDocument(({ document }) => this.checkSoon(document)),
       workspace.onDidCloseTextDocument((document) => this.forget(document)),
@@ -36,6 +54,14 @@ export class TaskDiagnostics implements vscode.Disposable {
 
   private checkAll(): void {
     for (const document of vscode.workspace.textDocuments) this.check(document);
+  }
+
+  /** Jobs come and go all the time; what the clusters have does not. */
+  private checkIfGpusChanged(): void {
+    const now = this.world.knownGpus().map(({ name, total, mostOnNode }) => `${name}:${mostOnNode ?? total}`);
+    if (now.join() === this.toldGpus) return;
+    this.toldGpus = now.join();
+    this.checkAll();
   }
 
   private checkSoon(document: vscode.TextDocument): void {
@@ -52,14 +78,35 @@ export class TaskDiagnostics implements vscode.Disposable {
     clearTimeout(this.waiting.get(key));
     this.waiting.delete(key);
     if (document.isClosed || !isShown(document)) return;
-    if (this.documents.isTask(document)) {
-      const { problems } = this.documents.read(document);
-      this.collection.set(
-        document.uri,
-        problems.map((problem) => diagnosticOf(document, problem)),
-      );
-    } else this.collection.delete(document.uri);
+    if (this.documents.isTask(document)) this.show(document);
+    else this.collection.delete(document.uri);
     this.checked.fire();
+  }
+
+  private show(document: vscode.TextDocument): void {
+    const { uri, version } = document;
+    const problems = this.problemsOf(document);
+    const set = (all: readonly Problem[]) =>
+      this.collection.set(
+        uri,
+        all.map((problem) => diagnosticOf(document, problem)),
+      );
+    set(problems);
+    if (uri.scheme === 'untitled') return;
+    void pathProblems(document.getText(), path.dirname(uri.fsPath)).then((missing) => {
+      // The disk answers late: only for the text that was asked about.
+      if (missing.length > 0 && !document.isClosed && document.version === version && !this.disposed) {
+        set([...problems, ...missing]);
+      }
+    });
+  }
+
+  /** What is wrong in a document as it stands, but for paths, which only the disk knows. */
+  problemsOf(document: vscode.TextDocument): readonly Problem[] {
+    return [
+      ...this.documents.read(document).problems,
+      ...gpuProblems(document.getText(), this.world.knownGpus()),
+    ];
   }
 
   private forget(document: vscode.TextDocument): void {
@@ -71,6 +118,7 @@ export class TaskDiagnostics implements vscode.Disposable {
   }
 
   dispose(): void {
+    this.disposed = true;
     for (const timer of this.waiting.values()) clearTimeout(timer);
     this.waiting.clear();
     vscode.Disposable.from(...this.subscriptions, this.collection, this.checked).dispose();

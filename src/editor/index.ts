@@ -21,13 +21,17 @@ export interface EditorDeps extends JobsOfFiles {
 /** Registers everything about task files in editors; dispose it to take all of it away again. */
 export function registerEditor(deps: EditorDeps): vscode.Disposable {
   const documents = new TaskDocuments();
-  const diagnostics = new TaskDiagnostics(documents);
+  const diagnostics = new TaskDiagnostics(documents, deps);
   const { languages } = vscode;
   return vscode.Disposable.from(
     documents,
     diagnostics,
     new TaskFilesContext(documents, diagnostics.onDidCheck),
-    languages.registerCodeActionsProvider(SELECTOR, new TaskCodeActions(documents), TaskCodeActions.metadata),
+    languages.registerCodeActionsProvider(
+      SELECTOR,
+      new TaskCodeActions(documents, (document) => diagnostics.problemsOf(document)),
+      TaskCodeActions.metadata,
+    ),
     languages.registerCompletionItemProvider(
       SELECTOR,
       new TaskCompletion(documents, deps.knownGpus),

@@ -9,6 +9,8 @@ export interface KnownGpus {
   /** Devices that no job has now. */
   readonly free: number;
   readonly total: number;
+  /** Devices of the node that has most of them; not known when absent. */
+  readonly mostOnNode?: number;
 }
 
 /** Something to put at the cursor. */
@@ -98,10 +100,10 @@ function values(cursor: Cursor): Completion[] {
 
 function accelerators(cursor: Cursor, gpus: readonly KnownGpus[]): Completion[] {
   const had = new Set(gpus.map(({ name }) => name.toLowerCase()));
-  const known = gpus.map(({ name, free, total }) => ({
+  const known = gpus.map(({ name, free, total, mostOnNode }) => ({
     name,
     detail: `${free} of ${total} free`,
-    most: total,
+    most: mostOnNode ?? total,
   }));
   const common = COMMON_GPUS.filter((name) => !had.has(name.toLowerCase())).map((name) => ({
     name,

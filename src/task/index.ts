@@ -26,3 +26,5 @@ export { inWords, referencePage, sourceUrl } from './reference';
 export { complete, type Completion, type KnownGpus } from './complete';
 export { fieldHelp, type FieldHelp } from './explainField';
 export { outline, type OutlineItem } from './outline';
+export { acceleratorPlaces, localPaths, type AcceleratorPlace, type LocalPathPlace } from './places';
+export { closest } from './suggest';

@@ -130,6 +130,14 @@ describe('a task file in the editor', () => {
     assert.deepEqual(problem.tags, [vscode.DiagnosticTag.Unnecessary]);
   });
 
+  it('misses a folder that is not there', async () => {
+    const document = await open('paths.task.yaml', 'workdir: nowhere\nrun: x\n');
+    const [problem] = await problems(document, (codes) => codes.includes('missing-path'));
+    assert.equal(document.getText(problem?.range), 'nowhere');
+    await change(document, 'nowhere', '.');
+    await problems(document, (codes) => codes.length === 0);
+  });
+
   it('offers quick fixes, and each mends the file', async () => {
     const broken: [string, string][] = [
       ['resorces:\n  cpus: 4\nrun: x\n', 'resources:\n  cpus: 4\nrun: x\n'],

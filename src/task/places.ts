@@ -1,0 +1,73 @@
+import { parseAccelerator } from './accelerators';
+import { treesOf } from './explainField';
+import { acceleratorEntryText } from './resourceRules';
+import type { AcceleratorRequest } from './task';
+import { valueOf, type MapNode, type Span, type TreeNode } from './tree';
+
+/** An accelerator that a file asks for, and where it does. */
+export interface AcceleratorPlace extends Span {
+  readonly request: AcceleratorRequest;
+  /** The whole place can be replaced by another `NAME:COUNT`. */
+  readonly isText: boolean;
+}
+
+/** A path on this machine that a file refers to, as written. */
+export interface LocalPathPlace extends Span {
+  readonly field: 'workdir' | 'file_mounts';
+  readonly path: string;
+}
+
+/** The accelerators of each task of a file: alternatives of one task together. What cannot be read is left out. */
+export function acceleratorPlaces(text: string): AcceleratorPlace[][] {
+  return tasksOf(text).map((task) => {
+    const resources = valueOf(task, 'resources');
+    return resources?.kind === 'map' ? placesOf(resources) : [];
+  });
+}
+
+function placesOf(resources: MapNode): AcceleratorPlace[] {
+  const own = valueOf(resources, 'accelerators') ?? valueOf(resources, 'gpus');
+  const nested = ['any_of', 'ordered'].flatMap((key) => {
+    const list = valueOf(resources, key);
+    return list?.kind === 'list'
+      ? list.items.flatMap((item) => (item.kind === 'map' ? placesOf(item) : []))
+      : [];
+  });
+  return [...(own ? requestsOf(own) : []), ...nested];
+}
+
+function requestsOf(node: TreeNode): AcceleratorPlace[] {
+  if (node.kind === 'list') return node.items.flatMap(requestsOf);
+  if (node.kind === 'scalar') return placeOf(node.text, node, node.style === 'plain');
+  return node.entries.flatMap((entry) => placeOf(acceleratorEntryText(entry), entry.key, false));
+}
+
+function placeOf(text: string, span: Span, isText: boolean): AcceleratorPlace[] {
+  const { value: request } = parseAccelerator(text);
+  return request ? [{ request, isText, start: span.start, end: span.end }] : [];
+}
+
+const URL = /^[a-z][a-z0-9+.-]*:\/\//i;
+
+/** The paths on this machine; URLs and paths with variables in them left out. */
+export function localPaths(text: string): LocalPathPlace[] {
+  return tasksOf(text).flatMap((task) => {
+    const workdir = valueOf(task, 'workdir');
+    const mounts = valueOf(task, 'file_mounts');
+    const sources = mounts?.kind === 'map' ? mounts.entries.map(({ value }) => value) : [];
+    return [
+      ...(workdir ? pathOf(workdir, 'workdir') : []),
+      ...sources.flatMap((source) => pathOf(source, 'file_mounts')),
+    ];
+  });
+}
+
+function pathOf(node: TreeNode, field: LocalPathPlace['field']): LocalPathPlace[] {
+  if (node.kind !== 'scalar' || node.type !== 'string' || node.text === '') return [];
+  if (URL.test(node.text) || node.text.includes('$')) return [];
+  return [{ field, path: node.text, start: node.start, end: node.end }];
+}
+
+function tasksOf(text: string): MapNode[] {
+  return treesOf(text).filter((tree): tree is MapNode => tree.kind === 'map');
+}
