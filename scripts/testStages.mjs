@@ -65,14 +65,15 @@ async function check(name, [script, ...args]) {
 }
 
 async function mocha(folders, timeout, { grep }) {
-  const files = folders.flatMap((folder) => testFiles(path.join(root, 'out', 'test', folder)));
-  if (files.length === 0)
-    return { passed: 0, failed: [`no tests in test/${folders.join(', test/')}`], skipped: 0 };
+  const files = testFiles(folders);
+  if (files.length === 0) return noTests(folders);
   const args = [
     '--enable-source-maps',
     path.join(root, 'node_modules/mocha/bin/mocha.js'),
     ...['--reporter', path.join(root, 'scripts/mochaReporter.mjs'), '--timeout', String(timeout)],
     ...(process.env.CI ? ['--forbid-only'] : []),
+    // In CI Mocha would colour even a log file.
+    ...(process.stdout.isTTY ? [] : ['--no-color']),
     ...(grep ? ['--grep', grep] : []),
     ...files,
   ];
@@ -82,7 +83,8 @@ async function mocha(folders, timeout, { grep }) {
   });
 }
 
-function vscode({ grep }) {
+async function vscode({ grep }) {
+  if (testFiles(['vscode']).length === 0) return noTests(['vscode']);
   return counted('vscode', async (env) => {
     // A process of its own, so that a host that hangs can be stopped with all it started.
     const args = [path.join(root, 'scripts/runInVscode.mjs')];
@@ -110,13 +112,21 @@ async function counted(name, runMocha) {
   }
 }
 
-function testFiles(folder) {
-  if (!fs.existsSync(folder)) return [];
-  const names = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  return names
-    .filter((name) => name.endsWith('.test.js'))
-    .sort()
-    .map((name) => path.join(folder, name));
+function noTests(folders) {
+  return { passed: 0, failed: [`no tests in test/${folders.join(', test/')}`], skipped: 0 };
+}
+
+function testFiles(folders) {
+  return folders
+    .map((folder) => path.join(root, 'out', 'test', folder))
+    .filter((folder) => fs.existsSync(folder))
+    .flatMap((folder) =>
+      fs
+        .readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.test.js'))
+        .sort()
+        .map((name) => path.join(folder, name)),
+    );
 }
 
 /** The counts of several runs as one. */

@@ -65,10 +65,21 @@ for (const theme of ['Light', 'Dark']) {
       await window.treeItem(/huggingface.*CANCELLED/).waitFor();
     });
 
+    it('cancels a job with the keyboard', async () => {
+      const menu = await window.rightClickFile('huggingface.task.yaml');
+      await menu.pick('Exec on Cluster…');
+      await window.notification('job 3 queued on local');
+      await window.openView('Cluster Queue');
+      const row = window.treeItem(/job 3 huggingface.*PENDING/);
+      await row.click();
+      await row.press('Delete');
+      await window.treeItem(/job 3 huggingface.*CANCELLED/).waitFor();
+    });
+
     it('shows how a job ended', async () => {
       fs.writeFileSync(path.join(window.home, 'let-go'), '');
       await window.treeItem(/train.*SUCCEEDED/).waitFor();
-      await window.treeItem(/train/).click();
+      await window.treeItem(/job 1 train/).click();
       await window.output('trained');
       await picture('finished');
     });
