@@ -1,7 +1,8 @@
 import * as vscode from 'vscode';
 import { registerCommands } from './commands';
+import { registerEditor } from './editor';
 import { LogChannels, QueueTree, showStatus } from './views';
-import { WindowQueue } from './window';
+import { EditorFacts, WindowQueue } from './window';
 
 let queue: WindowQueue | undefined;
 
@@ -11,14 +12,9 @@ export function activate(context: vscode.ExtensionContext): void {
   queue = new WindowQueue(context.globalState, log);
   const tree = new QueueTree(queue);
   const logs = new LogChannels(queue);
-  context.subscriptions.push(
-    log,
-    queue,
-    tree,
-    logs,
-    showStatus(queue),
-    registerCommands({ queue, tree, logs, log }),
-  );
+  const facts = new EditorFacts(queue);
+  context.subscriptions.push(log, queue, tree, logs, facts, showStatus(queue), registerEditor(facts));
+  context.subscriptions.push(registerCommands({ queue, tree, logs, log }));
   // Jobs went on while no window was open: find out what became of them.
   if (queue.leftAlive) void queue.open().catch(() => undefined);
 }

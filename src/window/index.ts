@@ -1,3 +1,4 @@
+export { EditorFacts } from './editorFacts';
 export { nodesOf, sshHosts } from './hosts';
 export { windowPrompter } from './prompter';
 export { LOCAL, WindowQueue, type QueueState } from './queue';

@@ -1,0 +1,91 @@
+import * as vscode from 'vscode';
+import type { ClusterView } from '../engine';
+import { age, duration, isFinished, type JobRecord } from '../queue';
+import type { WindowQueue } from './queue';
+
+/** GPUs of one name over all clusters; free ones may be fractions. */
+interface KnownGpu {
+  readonly name: string;
+  readonly free: number;
+  readonly total: number;
+  readonly mostOnNode: number;
+}
+
+/** What the editor shows of the queue: GPUs to complete, and what became of a file's newest job. */
+export class EditorFacts implements vscode.Disposable {
+  private readonly changed = new vscode.EventEmitter<void>();
+  private readonly newest = new Map<string, JobRecord>();
+  private readonly subscriptions: vscode.Disposable[];
+  readonly onDidChangeJobs = this.changed.event;
+
+  constructor(private readonly queue: WindowQueue) {
+    this.subscriptions = [
+      queue.onDidChangeState(() => this.readAll()),
+      queue.onDidChange(({ jobs }) => {
+        const mine = jobs.filter((record) => this.keep(record));
+        if (mine.length > 0) this.changed.fire();
+      }),
+    ];
+  }
+
+  /** Nothing before the queue is open: completion must not open it. */
+  readonly knownGpus = (): KnownGpu[] => gpusOf(this.queue.engine?.views() ?? []);
+
+  readonly jobStatusOfFile = (fsPath: string): string | undefined => {
+    const record = this.newest.get(fsPath);
+    if (!record) return undefined;
+    const now = Date.now();
+    const since =
+      record.startedAt !== undefined && record.endedAt !== undefined
+        ? duration(record.endedAt - record.startedAt)
+        : age(now - record.submittedAt);
+    return `${ICONS[record.status] ?? '$(clock)'} ${vscode.l10n.t('job {0} on {1}: {2}', record.id, record.cluster, record.status)} · ${since}`;
+  };
+
+  dispose(): void {
+    for (const subscription of this.subscriptions) subscription.dispose();
+    this.changed.dispose();
+  }
+
+  private readAll(): void {
+    const { engine } = this.queue;
+    if (!engine) return;
+    for (const { name } of engine.views()) for (const { record } of engine.jobs(name)) this.keep(record);
+    this.changed.fire();
+  }
+
+  private keep(record: JobRecord): boolean {
+    const { file } = record.spec;
+    if (file === undefined) return false;
+    const known = this.newest.get(file);
+    if (known && known.submittedAt > record.submittedAt) return false;
+    this.newest.set(file, record);
+    return !known || known.status !== record.status || isFinished(record.status);
+  }
+}
+
+const ICONS: Partial<Record<JobRecord['status'], string>> = {
+  RUNNING: '$(sync~spin)',
+  SUCCEEDED: '$(pass)',
+  FAILED: '$(error)',
+  FAILED_SETUP: '$(error)',
+  CANCELLED: '$(circle-slash)',
+};
+
+function gpusOf(views: readonly ClusterView[]): KnownGpu[] {
+  const sums = new Map<string, { free: number; total: number; mostOnNode: number }>();
+  for (const node of views.flatMap(({ nodes }) => nodes)) {
+    const here = new Map<string, number>();
+    for (const { name, free } of node.usage?.devices ?? []) {
+      const sum = sums.get(name) ?? { free: 0, total: 0, mostOnNode: 0 };
+      const count = (here.get(name) ?? 0) + 1;
+      here.set(name, count);
+      sums.set(name, {
+        free: sum.free + free,
+        total: sum.total + 1,
+        mostOnNode: Math.max(sum.mostOnNode, count),
+      });
+    }
+  }
+  return [...sums].map(([name, sum]) => ({ name, ...sum }));
+}
