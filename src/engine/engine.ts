@@ -351,9 +351,13 @@ export class Engine {
     const record = { ...before, ...patch };
     this.touch(record.cluster, record);
     const held = this.mirrors.get(record.uuid);
+    const begins = before.status === 'SETTING_UP' && record.status !== 'SETTING_UP';
     if (
       held &&
-      (patch.placement || record.status === 'LOST' || (isFinished(record.status) && !record.placement))
+      (patch.placement ||
+        begins ||
+        record.status === 'LOST' ||
+        (isFinished(record.status) && !record.placement))
     ) {
       this.assign(held.mirror, record);
     }
@@ -362,7 +366,8 @@ export class Engine {
 
   /** Tells a mirror where the job's ranks are, and lets it follow those that can be reached. */
   private assign(mirror: LogMirror, record: JobRecord): void {
-    const ranks = record.placement?.ranks ?? [];
+    // A node that has not heard of the job yet (its workdir is on the way) would say that its log is complete.
+    const ranks = record.status === 'SETTING_UP' ? [] : (record.placement?.ranks ?? []);
     const sources = ranks.map(({ node }, rank) => ({ node, uuid: rankUuid(record.uuid, rank) }));
     const cluster = this.cluster(record.cluster);
     mirror
