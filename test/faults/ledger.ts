@@ -122,3 +122,14 @@ run: |
     }
   }
 }
+
+/** The log of a job of the ledger has every line once, in order; says in one line what is wrong when not. */
+export function assertLog(log: string, id: number, lines: number): void {
+  const wanted = Ledger.log(id, lines);
+  if (log === wanted) return;
+  const got = log.split('\n');
+  const at = wanted.split('\n').findIndex((line, index) => line !== got[index]);
+  assert.fail(
+    `the log of job ${id} differs at line ${at + 1} of ${lines}: ${JSON.stringify(got[at])}; it has ${got.length - 1} lines, ${log.length} bytes instead of ${wanted.length}`,
+  );
+}
