@@ -1,6 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
-import type { KnownGpus, Problem } from '../task';
+import { shellProblems, type KnownGpus, type Problem, type ShellParser } from '../task';
 import { rangeOf } from './convert';
 import { pathProblems } from './paths';
 import type { TaskDocuments } from './taskDocuments';
@@ -16,9 +16,12 @@ const SEVERITY: Readonly<Record<Problem['severity'], vscode.DiagnosticSeverity>>
 
 /** What a task file is held against. */
 export interface World {
+  /** GPUs of all known clusters, by name; asked at each check and completion, so it must be quick. */
   readonly knownGpus: () => readonly KnownGpus[];
   /** Clusters come and go with the same event. */
   readonly onDidChangeJobs: vscode.Event<void>;
+  /** Looks for syntax errors in `setup` and `run`; they are not looked for when absent. */
+  readonly parseShell?: ShellParser;
 }
 
 /** Keeps the problems of open task files in the editor: on open, a while after a change, until closed. */
@@ -103,9 +106,12 @@ export class TaskDiagnostics implements vscode.Disposable {
 
   /** What is wrong in a document as it stands, but for paths, which only the disk knows. */
   problemsOf(document: vscode.TextDocument): readonly Problem[] {
+    const { knownGpus, parseShell } = this.world;
+    const text = document.getText();
     return [
       ...this.documents.read(document).problems,
-      ...gpuProblems(document.getText(), this.world.knownGpus()),
+      ...gpuProblems(text, knownGpus()),
+      ...(parseShell ? shellProblems(text, parseShell) : []),
     ];
   }
 

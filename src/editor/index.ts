@@ -1,10 +1,9 @@
 /** The editor room: what VS Code shows in and around a task file. */
 import * as vscode from 'vscode';
-import type { KnownGpus } from '../task';
 import { TaskCodeActions } from './codeActions';
 import { TaskCodeLenses, type JobsOfFiles } from './codeLens';
 import { TaskCompletion } from './completion';
-import { TaskDiagnostics } from './diagnostics';
+import { TaskDiagnostics, type World } from './diagnostics';
 import { TaskHover } from './hover';
 import { TaskSymbols } from './symbols';
 import { SELECTOR, TaskDocuments } from './taskDocuments';
@@ -13,10 +12,7 @@ import { TaskFilesContext } from './taskFilesContext';
 export type { JobsOfFiles } from './codeLens';
 
 /** What the editor needs to know of the world. */
-export interface EditorDeps extends JobsOfFiles {
-  /** GPUs of all known clusters, by name; asked anew at each completion, so it must be quick. */
-  readonly knownGpus: () => readonly KnownGpus[];
-}
+export type EditorDeps = JobsOfFiles & World;
 
 /** Registers everything about task files in editors; dispose it to take all of it away again. */
 export function registerEditor(deps: EditorDeps): vscode.Disposable {

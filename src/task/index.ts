@@ -28,3 +28,4 @@ export { fieldHelp, type FieldHelp } from './explainField';
 export { outline, type OutlineItem } from './outline';
 export { acceleratorPlaces, localPaths, type AcceleratorPlace, type LocalPathPlace } from './places';
 export { closest } from './suggest';
+export { shellProblems, type ShellParser } from './shell';

@@ -40,6 +40,7 @@ export const PROBLEM_CODES = {
   'out-of-range': 'A number is too small or too large.',
   'removed-field': 'A field that SkyPilot no longer has.',
   'several-tasks': 'The file holds several tasks; exec takes one.',
+  'shell-syntax': 'Bash cannot read the script of `setup` or `run`.',
   'stray-space': 'A space in or around the name of an accelerator.',
   tab: 'A tab where YAML wants spaces.',
   'too-deep': 'The file is nested too deeply to be a task.',
