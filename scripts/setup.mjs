@@ -11,7 +11,7 @@ export async function ensureInstalled() {
   if (installed >= wanted) return;
   say('Installing the npm packages (npm ci) …');
   // NODE_ENV=production would leave out esbuild and everything else that builds.
-  const { code } = await runNpm(['ci', '--include=dev', '--loglevel=error']);
+  const { code } = await runNpm(['ci', '--include=dev', '--prefer-offline', '--loglevel=error']);
   if (code !== 0) throw new Error(`npm ci failed with exit code ${code}; its words are above.`);
 }
 

@@ -7,6 +7,7 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { openInBrowser } from './browser.mjs';
 import { findDesktopCode } from './desktopCode.mjs';
+import { ensureServer } from './installServer.mjs';
 import { root, runNode } from './processes.mjs';
 import { ensureBuilt, ensureInstalled } from './setup.mjs';
 import { startServer } from './vscodeServer.mjs';
@@ -16,14 +17,16 @@ const options = parseArgs({
 }).values;
 const examples = path.join(root, 'examples');
 
+const desktop = options['no-browser'] ? undefined : findDesktopCode();
+
 try {
-  await ensureInstalled();
+  // Both take their time from the network, and neither needs the other.
+  await Promise.all([ensureInstalled(), options.headless || desktop ? undefined : ensureServer()]);
   console.log('Building the extension …');
   await ensureBuilt();
   if (options.headless) {
     process.exitCode = (await runNode([path.join(root, 'dist', 'demo.js')])).code;
   } else {
-    const desktop = options['no-browser'] ? undefined : findDesktopCode();
     await (desktop ? inDesktop(desktop) : inBrowser());
   }
 } catch (error) {
