@@ -37,7 +37,7 @@ function itemOf(document: vscode.TextDocument, completion: Completion): vscode.C
   item.filterText = label;
   if (documentation !== undefined) item.documentation = new vscode.MarkdownString(documentation);
   // After `accelerators:` the next question is which, after `use_spot:` whether.
-  if (kind === 'field' && /\$[01]$/.test(snippet)) {
+  if (completion.leadsOn) {
     item.command = { command: 'editor.action.triggerSuggest', title: '' };
   }
   return item;

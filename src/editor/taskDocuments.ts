@@ -24,7 +24,7 @@ export class TaskDocuments implements vscode.Disposable {
     const patterns = vscode.workspace
       .getConfiguration('clusterQueue', document)
       .get<string[]>('taskFiles', []);
-    if (patterns.some((pattern) => vscode.languages.match({ pattern }, document) > 0)) return true;
+    if (patterns.some((pattern) => matches(document, pattern))) return true;
     return looksLikeTask(document.getText(), document.isUntitled ? 'untitled.yaml' : document.fileName);
   }
 
@@ -42,4 +42,13 @@ export class TaskDocuments implements vscode.Disposable {
     vscode.Disposable.from(...this.subscriptions).dispose();
     this.parsed.clear();
   }
+}
+
+/** A pattern counts from the workspace folder, or from anywhere when it begins with a slash or two stars. */
+function matches(document: vscode.TextDocument, pattern: string): boolean {
+  const folder = vscode.workspace.getWorkspaceFolder(document.uri);
+  const places: vscode.GlobPattern[] = folder
+    ? [pattern, new vscode.RelativePattern(folder, pattern)]
+    : [pattern];
+  return places.some((place) => vscode.languages.match({ pattern: place }, document) > 0);
 }

@@ -25,6 +25,8 @@ export interface Completion extends Span {
   readonly snippet: string;
   /** Sorts the list. */
   readonly order: string;
+  /** Once taken, there is something to offer at its first place to fill in. */
+  readonly leadsOn?: boolean;
 }
 
 /** GPUs that are offered after those that the clusters have. */
@@ -63,6 +65,7 @@ function fields(text: string, cursor: Cursor): Completion[] {
         detail: field.effect === 'own' ? '' : 'no effect on an SSH cluster',
         documentation: documentation(field),
         snippet: hasColon ? name : `${name}:${opening(field, cursor)}`,
+        leadsOn: !hasColon && leadsOn(name, field),
         order: `${field.effect === 'own' ? 0 : 1}${field.aliasOf === undefined ? 0 : 1}${index.toString().padStart(3, '0')}`,
         ...cursor.word,
       })),
@@ -75,6 +78,15 @@ function opening(field: Field, cursor: Cursor): string {
   const lines = field.snippet ?? (isBlock(field.shape) ? '\n  $0' : ' $0');
   // VS Code repeats the white space of the line, not the dashes of a list before the key.
   return lines.replaceAll('\n', `\n${' '.repeat(cursor.column - cursor.indent)}`);
+}
+
+function leadsOn(name: string, field: Field): boolean {
+  if (name === 'accelerators' || name === 'gpus' || field.snippet?.endsWith('accelerators: $1')) return true;
+  const forms = field.shape.type === 'union' ? field.shape.of : [field.shape];
+  const hasOffer = (shape: Shape) =>
+    shape.type === 'boolean' || (shape.type === 'string' && shape.oneOf !== undefined);
+  if (field.shape.type === 'object') return true;
+  return field.values !== undefined || forms.some(hasOffer);
 }
 
 function isBlock(shape: Shape): boolean {

@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { complete, fieldHelp, outline, parseTask, type Completion } from '../../../src/task';
+import {
+  complete,
+  fieldHelp,
+  outline,
+  parseTask,
+  RESOURCE_FIELDS as RESOURCES,
+  type Completion,
+} from '../../../src/task';
 
 const GPUS = [
   { name: 'V100', free: 3, total: 4 },
@@ -104,6 +111,15 @@ describe('completion', () => {
       'envs:\n  A: ¦\n',
     ]) {
       assert.deepEqual(labels(text), [], text);
+    }
+  });
+
+  it('leads on only to where something is offered', () => {
+    for (const item of at('¦\n').concat(at('resources:\n  ¦\n'))) {
+      if (!item.leadsOn) continue;
+      const [before = ''] = item.snippet.split(/\$\d/);
+      const text = item.label in RESOURCES ? `resources:\n  ${before.replaceAll('\n', '\n  ')}` : before;
+      assert.notDeepEqual(labels(`${text}¦\n`), [], text);
     }
   });
 
