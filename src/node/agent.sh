@@ -1,7 +1,7 @@
 # Cluster Queue's node agent. POSIX sh (dash, bash, busybox ash); no root, nothing to install, no daemon.
 #
 #   sh agent.sh session          one per connection: requests on stdin, answers and events on stdout
-#   sh agent.sh supervise DIR …  one per running job (rank), detached; outlives every connection
+#   bash agent.sh supervise DIR …  one per running job (rank), detached; outlives every connection
 #   sh agent.sh kill DIR GRACE   one per cancel, detached
 #
 # The line protocol is described in wire.ts. Everything kept on the node is below ROOT:
@@ -28,7 +28,8 @@ export CLUSTER_QUEUE_NODE
 
 boot_id() {
   BOOT=none
-  [ -r /proc/sys/kernel/random/boot_id ] && IFS= read -r BOOT </proc/sys/kernel/random/boot_id
+  file=${CLUSTER_QUEUE_BOOT_ID_FILE:-/proc/sys/kernel/random/boot_id}
+  [ -r "$file" ] && IFS= read -r BOOT <"$file"
   return 0
 }
 
@@ -66,7 +67,11 @@ push() {
 job_pids() {
   uuid=${1##*/}
   sup=
-  [ -r "$1/sup" ] && read -r sup _ <"$1/sup"
+  if [ -r "$1/sup" ] && read -r sup began boot _ <"$1/sup"; then
+    # A supervisor that died may have left its number, and so its session's, to a stranger.
+    [ "$boot" = "$BOOT" ] || sup=
+    [ -z "$sup" ] || ! start_of "$sup" || [ "$START" = "$began" ] || sup=
+  fi
   set +f
   if [ -d /proc/self ]; then
     { grep -lsF "CLUSTER_QUEUE_JOB=$uuid" /proc/[0-9]*/environ; cat /proc/[0-9]*/stat; } 2>/dev/null
@@ -130,6 +135,7 @@ supervisor_lives() {
 
 kill_job() {
   # Until the supervisor has told the end: it may have been about to start the job when the tree was empty.
+  boot_id
   tries=0
   while [ ! -e "$1/exit" ]; do
     [ -p "$1/go" ] && printf 'cancel\n' 1<>"$1/go"
@@ -143,7 +149,7 @@ kill_job() {
     sleep 0.05 2>/dev/null || sleep 1
   done
   [ -e "$1/exit" ] && return
-  boot_id; uptime_s
+  uptime_s
   printf '143 %s %s .\n' "$NOW" "$BOOT" >"$1/exit"
   push "X ${1##*/} 143 0 cancelled"
 }
@@ -198,15 +204,17 @@ supervise() {
   cd "$HOME" || cd /
   lease_dir
   CODE= HOW=exit
-  if copy_workdir; then lease_and_run "$@"; else echo "1 exit" >"$JOB/code"; fi
+  # Room for the end, so that it can be told when the job has filled the disk.
+  printf '%100s\n' '' >"$JOB/end"
+  if copy_workdir; then lease_and_run "$@"; else CODE=1; fi
   [ "$HOW" = busy ] && return
-  read -r CODE HOW <"$JOB/code"
   uptime_s
-  printf '%s %s %s .\n' "$CODE" "$NOW" "$BOOT" >"$JOB/exit"
+  printf '%s %s %s .\n' "$CODE" "$NOW" "$BOOT" 1<>"$JOB/end"
+  mv "$JOB/end" "$JOB/exit"
   # Secrets may be in there.
   : >"$JOB/env"
   # The devices are free before anybody hears of it: the next start may come within a millisecond.
-  exec 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-
+  close_leases
   [ -z "$HELD" ] || rm -rf $HELD
   push "X $UUID $CODE 0 $HOW"
 }
@@ -239,35 +247,42 @@ unpack() {
   fi
 }
 
-# Locks the devices and runs the job. A shell has file descriptors up to 9: a sub-shell takes those past six.
+# Locks the devices and runs the job, which inherits the locks: they last as long as any process of it, also when the
+# supervisor is killed. Descriptors of two digits are bash's; those just above 9 it takes for itself.
+FIRST_LEASE=20
+LAST_LEASE=19
 lease_and_run() {
-  fd=4
-  while [ $# -gt 0 ] && [ $fd -le 9 ]; do
-    if ! lease "$1" $fd; then
+  for device in "$@"; do
+    LAST_LEASE=$((LAST_LEASE + 1))
+    if ! lease "$device" "$LAST_LEASE"; then
       HOW=busy
+      close_leases
       [ -z "$HELD" ] || rm -rf $HELD
       # Not known here any more: the engine plans again, perhaps for this very node.
       mv "$JOB" "$JOB.busy.$$" && rm -rf "$JOB.busy.$$"
-      push "B $UUID ${1#s:}"
+      push "B $UUID ${device#s:}"
       return
     fi
-    shift
+  done
+  wait_for_go && run_job
+}
+
+close_leases() {
+  fd=$FIRST_LEASE
+  while [ "$fd" -le "$LAST_LEASE" ]; do
+    eval "exec $fd<&-"
     fd=$((fd + 1))
   done
-  if [ $# -gt 0 ]; then
-    (lease_and_run "$@"; [ "$HOW" != busy ]) || HOW=busy
-    return
-  fi
-  wait_for_go && run_job
 }
 
 # A rank of a gang holds its devices and waits, at most a minute, for word that all others have theirs.
 wait_for_go() {
-  [ "$HOLD" = hold ] || { [ ! -e "$JOB/cancel" ] || { echo "143 cancelled" >"$JOB/code"; return 1; }; return 0; }
+  [ "$HOLD" = hold ] || { [ ! -e "$JOB/cancel" ] || { CODE=143 HOW=cancelled; return 1; }; return 0; }
   mkfifo "$JOB/go"
   # Open before anybody is told: what is written to a FIFO that nobody has open is lost.
   exec 3<>"$JOB/go"
-  (sleep "${CLUSTER_QUEUE_GO_TIMEOUT:-60}"; printf 'timeout\n' 1<>"$JOB/go") >/dev/null 2>&1 &
+  # Without the leases: its sleep outlives it when it is called off.
+  (close_leases; sleep "${CLUSTER_QUEUE_GO_TIMEOUT:-60}"; printf 'timeout\n' 1<>"$JOB/go") >/dev/null 2>&1 &
   watchdog=$!
   push "R $UUID"
   # A cancel may have come before the FIFO was there.
@@ -278,7 +293,8 @@ wait_for_go() {
   kill $watchdog 2>/dev/null
   rm -f "$JOB/go"
   [ "$word" = go ] && return 0
-  [ "$word" = cancel ] && echo "143 cancelled" >"$JOB/code" || echo "143 no-go" >"$JOB/code"
+  CODE=143 HOW=no-go
+  [ "$word" != cancel ] || HOW=cancelled
   return 1
 }
 
@@ -309,22 +325,25 @@ run_job() {
     printf 'cluster-queue: ~/.bashrc ended the shell (exit code %s) before the task began. It said:\n' "$CODE" >>"$JOB/run.log"
     cat "$JOB/rc.log" >>"$JOB/run.log"
   fi
-  printf '%s %s\n' "$CODE" "$HOW" >"$JOB/code"
 }
 
 # ---------------------------------------------------------------- the session: requests
 
 reply() { printf '%s\n' "$1" >&8; }
 
+told_end() {
+  [ -e "$job/exit" ] && read -r code ended ended_boot dot <"$job/exit" && [ "$dot" = . ]
+}
+
 # Says what became of job $1: "state" lines of wire.ts.
 tell_state() {
   job=$ROOT/jobs/$1
   if [ ! -d "$job" ]; then STATE=unknown; return; fi
-  if [ -e "$job/exit" ] && read -r code ended boot dot <"$job/exit" && [ "$dot" = . ]; then
+  if told_end; then
     how=exit
     [ ! -e "$job/cancel" ] || how=cancelled
     [ -e "$job/began" ] || [ $how = cancelled ] || how=rc
-    if [ "$boot" = "$BOOT" ]; then uptime_s; age=$((NOW - ended)); else age=$(($(date +%s) - $(mtime "$job/exit"))); fi
+    if [ "$ended_boot" = "$BOOT" ]; then uptime_s; age=$((NOW - ended)); else age=$(($(date +%s) - $(mtime "$job/exit"))); fi
     ran=-
     [ -e "$job/started" ] && read -r began dot <"$job/started" && [ "$dot" = . ] && ran=$((ended - began))
     STATE="ended $code $age $how $ran"
@@ -335,6 +354,14 @@ tell_state() {
     if [ "$boot" = "$BOOT" ] && start_of "$sup" && [ "$START" = "$began" ]; then
       STATE=waiting
       [ -e "$job/started" ] && read -r since _ <"$job/started" && uptime_s && STATE="running $((NOW - since))"
+    elif told_end; then
+      # Between the two looks.
+      tell_state "$1"
+    elif [ ! -e "$job/started" ] && [ ! -e "$job/cancel" ]; then
+      # Not a line of the task has run (a rank that still waited for its gang): it may be started afresh.
+      kill_tree "$job" 0
+      mv "$job" "$job.dead.$$" && rm -rf "$job.dead.$$"
+      STATE=unknown
     elif [ "$boot" = "$BOOT" ]; then
       STATE="dead supervisor"
     else
@@ -373,7 +400,7 @@ do_start() {
   fi
   devices=
   [ "$5" = - ] || { IFS=,; for device in $5; do devices="$devices $device"; done; unset IFS; }
-  $SETSID sh "$AGENT" supervise "$job" "$3" "$4" "$6" $devices </dev/null >/dev/null 2>&1 8>&- &
+  $SETSID bash "$AGENT" supervise "$job" "$3" "$4" "$6" $devices </dev/null >/dev/null 2>&1 8>&- &
   reply "= $1 ok started"
 }
 
