@@ -46,6 +46,8 @@ export interface ClusterHost {
 const BUSY_RETRY_MS = 2_000;
 // How soon a node whose disk was full is tried again.
 const TROUBLE_RETRY_MS = 15_000;
+// Ends are pushed; but a supervisor that somebody kills pushes nothing.
+const CHECK_MS = 30_000;
 
 /** One cluster at work: its nodes' connections, its scheduler, and the jobs that are on nodes. */
 export class ClusterRuntime {
@@ -57,6 +59,7 @@ export class ClusterRuntime {
   /** Nodes that can be talked to but cannot take jobs, and why. */
   private readonly troubled = new Map<string, string>();
   private readonly runHost: RunHost;
+  private readonly check = setInterval(() => this.checkRuns(), CHECK_MS);
   private closed = false;
 
   constructor(
@@ -181,6 +184,7 @@ export class ClusterRuntime {
 
   close(): void {
     this.closed = true;
+    clearInterval(this.check);
     for (const timer of this.timers) clearTimeout(timer);
     for (const link of this.links.values()) link.close();
   }
@@ -246,6 +250,12 @@ export class ClusterRuntime {
       await probe;
     }
     this.host.attached(node, session);
+  }
+
+  private checkRuns(): void {
+    for (const { node, session, state } of this.links.values()) {
+      if (session && state.state === 'up') this.reconcile(node, session).catch(() => undefined);
+    }
   }
 
   private async reconcile(node: string, session: AgentSession): Promise<void> {
