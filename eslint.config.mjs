@@ -11,6 +11,7 @@ const rooms = {
   node: [],
   transport: [],
   engine: ['task', 'cluster', 'queue', 'store', 'node', 'transport'],
+  control: ['task', 'cluster', 'queue', 'store', 'transport', 'engine'],
   editor: ['task'],
   window: ['cluster', 'queue', 'engine', 'transport'],
   views: ['queue', 'engine', 'window'],

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { isClusterName, type ClusterDefinition, type NodeDefinition } from '../cluster';
-import { isFinished, type JobRecord } from '../queue';
+import { isFinished, type JobRecord, type PendingReason } from '../queue';
 import { Store, type RepairReport } from '../store';
 import type { Task } from '../task';
 import { LocalTransport, SshTransport, type Prompter, type Transport } from '../transport';
@@ -12,7 +12,7 @@ import { Emitter } from './emitter';
 import { QueueError } from './errors';
 import type { JobPatch } from './jobRun';
 import { rankUuid } from './jobRun';
-import { LogMirror } from './logMirror';
+import { LogMirror, logFileOf } from './logMirror';
 import { SecretBox } from './secrets';
 import { draftJob, given } from './submit';
 import type { ClusterView, JobView, QueueChange, SubmitOptions } from './views';
@@ -38,6 +38,8 @@ const DEFAULT_GRACE_S = 10;
 export class Engine {
   private readonly clusters = new Map<string, ClusterRuntime>();
   private readonly mirrors = new Map<string, { mirror: LogMirror; users: number }>();
+  /** Jobs that were asked for under a uuid and are not on disk yet. */
+  private readonly making = new Map<string, Promise<JobRecord>>();
   private readonly change = new Emitter<QueueChange>();
   private readonly trouble = new Emitter<Error>();
   private dirty = { clusters: new Set<string>(), jobs: new Map<string, JobRecord>() };
@@ -98,15 +100,16 @@ export class Engine {
 
   /** The newest jobs of a cluster, newest first; live ones are always among them. */
   jobs(cluster: string, limit = 200): JobView[] {
-    const runtime = this.cluster(cluster);
-    return this.store.recentJobs(cluster, limit).map((record) => this.viewOf(runtime, record));
+    this.cluster(cluster);
+    return this.store.recentJobs(cluster, limit).map((record) => this.viewOf(record));
   }
 
   /** @throws QueueError `no-job` */
   job(cluster: string, id: number): JobView {
     const record = this.store.job(cluster, id);
     if (!record) throw new QueueError('no-job', `${cluster} has no job ${id}`);
-    return this.viewOf(this.cluster(cluster), record);
+    this.cluster(cluster);
+    return this.viewOf(record);
   }
 
   jobByUuid(uuid: string): JobRecord | undefined {
@@ -123,8 +126,16 @@ export class Engine {
     }
     if (this.clusters.has(definition.name))
       throw new QueueError('cluster-exists', `there is a cluster ${definition.name} already`);
-    await this.store.putCluster({ name: definition.name, definition: JSON.stringify(definition) });
-    this.addRuntime(definition).want();
+    // Known from here on: another request for the same name in the meantime must not make it twice.
+    const runtime = this.addRuntime(definition);
+    try {
+      await this.store.putCluster({ name: definition.name, definition: JSON.stringify(definition) });
+    } catch (error) {
+      runtime.close();
+      this.clusters.delete(definition.name);
+      throw error;
+    }
+    runtime.want();
     this.touch(definition.name);
   }
 
@@ -162,6 +173,10 @@ export class Engine {
    * @throws StoreError when the disk says no; then there is no job
    */
   async submit(task: Task, options: SubmitOptions): Promise<JobRecord> {
+    return this.once(options.uuid, () => this.submitNew(task, options));
+  }
+
+  private async submitNew(task: Task, options: SubmitOptions): Promise<JobRecord> {
     const cluster = this.cluster(options.cluster);
     const draft = draftJob(task, options, this.now());
     const refusal = cluster.refusal(draft.demand);
@@ -175,6 +190,18 @@ export class Engine {
       ...(snapshot === undefined ? {} : { spec: { ...draft.spec, snapshot } }),
       ...(Object.keys(secrets).length === 0 ? {} : { sealedSecrets: this.secrets.seal(secrets) }),
     });
+  }
+
+  /** Does what makes the job of this uuid, unless that was done or is being done. */
+  private once(uuid: string | undefined, make: () => Promise<JobRecord>): Promise<JobRecord> {
+    if (uuid === undefined) return make();
+    const underWay = this.making.get(uuid);
+    if (underWay) return underWay;
+    const made = this.store.jobByUuid(uuid);
+    if (made) return Promise.resolve(made);
+    const making = make().finally(() => this.making.delete(uuid));
+    this.making.set(uuid, making);
+    return making;
   }
 
   /** Numbers a job, stores it, and lets it be placed: in one turn, so that a start at once shares the record's fsync. */
@@ -197,7 +224,11 @@ export class Engine {
   }
 
   /** Queues a job once more, as it was: the same text, values and demand, on its cluster. @throws as `submit` */
-  async runAgain(cluster: string, id: number, user: string): Promise<JobRecord> {
+  async runAgain(cluster: string, id: number, user: string, uuid?: string): Promise<JobRecord> {
+    return this.once(uuid, () => this.runNew(cluster, id, user, uuid ?? randomUUID()));
+  }
+
+  private async runNew(cluster: string, id: number, user: string, uuid: string): Promise<JobRecord> {
     const runtime = this.cluster(cluster);
     const { record: old } = this.job(cluster, id);
     const refusal = runtime.refusal(old.demand);
@@ -205,7 +236,7 @@ export class Engine {
     const { name, priority, demand, spec, sealedSecrets } = old;
     const snapshot = spec.workdir === undefined ? {} : { snapshot: await this.workdirs.take(spec.workdir) };
     return this.enqueue(runtime, {
-      uuid: randomUUID(),
+      uuid,
       cluster,
       name,
       user,
@@ -275,12 +306,7 @@ export class Engine {
 
   /** Where a job's log is mirrored. */
   logFile(record: JobRecord): string {
-    return path.join(
-      this.options.home,
-      'logs',
-      record.cluster,
-      `${record.id}-${record.name.replace(/[^\w.-]/g, '_')}.log`,
-    );
+    return logFileOf(this.options.home, record);
   }
 
   /** Stops; jobs go on, and the next engine takes up from the store. */
@@ -293,8 +319,13 @@ export class Engine {
     await this.store.close();
   }
 
-  private viewOf(cluster: ClusterRuntime, record: JobRecord): JobView {
-    const reason = record.status === 'PENDING' ? cluster.reason(record) : undefined;
+  /** Why a pending job waits; undefined for any other. */
+  reason(record: JobRecord): PendingReason | undefined {
+    return record.status === 'PENDING' ? this.clusters.get(record.cluster)?.reason(record) : undefined;
+  }
+
+  private viewOf(record: JobRecord): JobView {
+    const reason = this.reason(record);
     return reason === undefined ? { record } : { record, reason };
   }
 

@@ -10,7 +10,10 @@ export class QueueError extends Error {
       | 'missing-values'
       | 'bad-name'
       | 'no-run'
-      | 'workdir',
+      | 'workdir'
+      // Another process has the queue, and it is of another version, or does not answer.
+      | 'version'
+      | 'unreachable',
     message: string,
   ) {
     super(message);

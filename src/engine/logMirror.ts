@@ -1,8 +1,14 @@
 import { mkdir, open, readFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentSession } from '../node';
+import type { JobRecord } from '../queue';
 import { Emitter } from './emitter';
 import { mergedOffsets, RankLines, rankPrefix } from './rankMerge';
+
+/** Where a state folder keeps the mirror of a job's log. */
+export function logFileOf(home: string, record: JobRecord): string {
+  return path.join(home, 'logs', record.cluster, `${record.id}-${record.name.replace(/[^\w.-]/g, '_')}.log`);
+}
 
 /** One rank's log on its node. */
 export interface RankSource {

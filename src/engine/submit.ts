@@ -32,7 +32,7 @@ export function draftJob(
       : path.basename(options.file).replace(/(\.(task|sky))?\.ya?ml$/i, ''));
   const workdir = resolveWorkdir(task, options.file);
   return {
-    uuid: randomUUID(),
+    uuid: options.uuid ?? randomUUID(),
     cluster: options.cluster,
     name,
     user: options.user,

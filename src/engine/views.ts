@@ -39,4 +39,6 @@ export interface SubmitOptions {
   readonly user: string;
   /** Absolute path of the task file; relative paths in it are taken from its folder. */
   readonly file?: string;
+  /** Identity of the job, made by who asks: a request sent again under it queues nothing a second time. */
+  readonly uuid?: string;
 }

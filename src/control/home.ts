@@ -1,0 +1,19 @@
+import os from 'node:os';
+import path from 'node:path';
+
+/** The state folder: `CLUSTER_QUEUE_HOME`, or where this system keeps the state of programs. */
+export function stateFolder(): string {
+  const named = process.env.CLUSTER_QUEUE_HOME;
+  if (named !== undefined && named !== '') return path.resolve(expandHome(named));
+  const home = os.homedir();
+  if (process.platform === 'darwin')
+    return path.join(home, 'Library', 'Application Support', 'cluster-queue');
+  if (process.platform === 'win32')
+    return path.join(process.env.LOCALAPPDATA ?? path.join(home, 'AppData', 'Local'), 'cluster-queue');
+  return path.join(process.env.XDG_STATE_HOME ?? path.join(home, '.local', 'state'), 'cluster-queue');
+}
+
+/** A path with a leading `~` replaced by the user's home. */
+export function expandHome(file: string): string {
+  return file === '~' || file.startsWith('~/') ? path.join(os.homedir(), file.slice(1)) : file;
+}

@@ -1,0 +1,127 @@
+import type { ClusterDefinition } from '../cluster';
+import type { ClusterView, JobView, SubmitOptions } from '../engine';
+import type { JobRecord } from '../queue';
+import type { Task } from '../task';
+
+/** The shape of `Hello` and of the answer's error, by which two versions tell each other apart; it never changes. */
+export const PROTOCOL = 1;
+
+/** First request of a client. */
+export interface Hello {
+  readonly protocol: number;
+  readonly version: string;
+  readonly pid: number;
+  /** From the endpoint file, which only the user can read. */
+  readonly token: string;
+  /** Whether this process has a person who can answer a node's questions. */
+  readonly answers: boolean;
+}
+
+export interface Welcome {
+  readonly state: WireState;
+}
+
+/** Everything a client keeps, at the moment of its hello. */
+export interface WireState {
+  readonly clusters: readonly WireCluster[];
+}
+
+export interface WireCluster {
+  readonly view: ClusterView;
+  readonly definition: ClusterDefinition;
+  readonly jobs: WireJobs;
+}
+
+/** The newest jobs; every job from `floor` up is among them. */
+export interface WireJobs {
+  readonly floor: number;
+  readonly jobs: readonly JobView[];
+}
+
+/** What became different since the last change, as whole values. */
+export interface WireChange {
+  readonly clusters: readonly {
+    readonly name: string;
+    readonly view?: ClusterView;
+    readonly definition?: ClusterDefinition;
+    readonly jobs: readonly JobView[];
+    /** With a cluster that is new: see `WireJobs`. */
+    readonly floor?: number;
+  }[];
+  readonly removed: readonly string[];
+}
+
+/** What a process may ask of the one that has the engine. A request that is sent twice has the effect of one. */
+export interface Calls {
+  addCluster: { params: { definition: ClusterDefinition }; result: null };
+  defineLocal: {
+    params: { name: string; virtual: { name: string; count: number } | null };
+    result: null;
+  };
+  removeCluster: { params: { name: string }; result: null };
+  submit: { params: { task: Task; options: SubmitOptions & { uuid: string } }; result: JobRecord };
+  runAgain: { params: { cluster: string; id: number; user: string; uuid: string }; result: JobRecord };
+  cancel: { params: { cluster: string; ids: readonly number[] | 'all' }; result: JobRecord[] };
+  connect: { params: { cluster: string }; result: null };
+  refresh: { params: { cluster: string }; result: null };
+  list: { params: { cluster: string; limit: number }; result: WireJobs };
+  find: { params: { cluster: string; id: number }; result: JobView };
+}
+
+export type CallName = keyof Calls;
+export type Params<M extends CallName> = Calls[M]['params'];
+export type Result<M extends CallName> = Calls[M]['result'];
+
+/** The names of all calls, for a server to register. */
+export const CALL_NAMES = [
+  'addCluster',
+  'defineLocal',
+  'removeCluster',
+  'submit',
+  'runAgain',
+  'cancel',
+  'connect',
+  'refresh',
+  'list',
+  'find',
+] as const satisfies readonly CallName[];
+
+/** Asks to be told how far a log has grown; `log` is the client's number for it. */
+export interface Follow {
+  readonly log: number;
+  readonly cluster: string;
+  readonly id: number;
+}
+
+/** The log's file has `size` bytes; `ended`: and will have no more. */
+export interface Grown {
+  readonly log: number;
+  readonly size: number;
+  readonly ended: boolean;
+}
+
+/** A question of a node, for the person at a client. */
+export type Question =
+  | { readonly kind: 'passphrase'; readonly file: string; readonly node: string }
+  | { readonly kind: 'password'; readonly user: string; readonly node: string }
+  | { readonly kind: 'answer'; readonly node: string; readonly question: string; readonly echo: boolean }
+  | {
+      readonly kind: 'trustHost';
+      readonly node: string;
+      readonly keyType: string;
+      readonly fingerprint: string;
+    };
+
+/** `text` of null: they declined. For `trustHost`, any text is a yes. */
+export interface Answer {
+  readonly text: string | null;
+}
+
+/** Error number of JSON-RPC for everything the engine refuses; which it was is in the data. */
+export const REFUSED = 1;
+
+/** An error across the socket. */
+export interface WireError {
+  readonly kind: 'queue' | 'store' | 'other';
+  readonly code: string;
+}

@@ -1,0 +1,172 @@
+import type { Socket } from 'node:net';
+import {
+  createMessageConnection,
+  StreamMessageReader,
+  StreamMessageWriter,
+  type MessageConnection,
+} from 'vscode-jsonrpc/node';
+import { QueueError, type Engine } from '../engine';
+import type { CallTable } from './calls';
+import type { Endpoint } from './endpoint';
+import { followMirror } from './followMirror';
+import {
+  CALL_NAMES,
+  PROTOCOL,
+  type Answer,
+  type CallName,
+  type Follow,
+  type Grown,
+  type Hello,
+  type Params,
+  type Question,
+  type WireChange,
+  type Welcome,
+} from './protocol';
+import type { Publisher } from './publisher';
+import { RemotePerson, type Questions } from './questions';
+import { toWire } from './wireErrors';
+
+/** An engine that is open, with all that serves it. */
+export interface Served {
+  readonly engine: Engine;
+  readonly publisher: Publisher;
+  readonly calls: CallTable;
+  readonly questions: Questions;
+}
+
+// A client that does not read (a stopped process) is let go before its messages fill the memory; it can come back.
+const MOST_UNREAD_BYTES = 64 << 20;
+
+// How long a client that does not read may keep its end open after ours was closed.
+const LINGER_MS = 200;
+
+/** One client of the engine in this process. */
+export class Session {
+  private readonly connection: MessageConnection;
+  private readonly follows = new Map<number, () => void>();
+  private readonly person: RemotePerson;
+  private removePerson: (() => void) | undefined;
+  private welcomed = false;
+  private over = false;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly endpoint: Endpoint,
+    private readonly served: Promise<Served>,
+    private readonly ended: () => void,
+  ) {
+    // Not the library's socket classes: their dispose drops what is not written yet.
+    this.connection = createMessageConnection(
+      new StreamMessageReader(socket),
+      new StreamMessageWriter(socket),
+    );
+    this.person = new RemotePerson((question: Question) =>
+      this.connection.sendRequest<Answer>('question', question),
+    );
+    this.connection.onRequest('hello', (hello: Hello) => this.hello(hello));
+    for (const name of CALL_NAMES)
+      this.connection.onRequest(name, (params: Params<typeof name>) => this.call(name, params));
+    this.connection.onRequest('follow', (follow: Follow) => this.follow(follow));
+    this.connection.onNotification('unfollow', ({ log }: Pick<Follow, 'log'>) => this.unfollow(log));
+    this.connection.onClose(() => this.close());
+    this.connection.onError(() => this.close());
+    socket.on('error', () => this.close());
+    this.connection.listen();
+  }
+
+  /** True once the client has a snapshot, and so must get every change. */
+  get listens(): boolean {
+    return this.welcomed && !this.over;
+  }
+
+  change(change: WireChange): void {
+    this.tell('change', change);
+  }
+
+  trouble(error: Error): void {
+    this.tell('trouble', { message: error.message });
+  }
+
+  /** Ends the connection, after what was written has gone out. */
+  close(): void {
+    if (this.over) return;
+    this.over = true;
+    for (const stop of this.follows.values()) stop();
+    this.follows.clear();
+    this.removePerson?.();
+    this.connection.dispose();
+    this.socket.end();
+    setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
+    this.ended();
+  }
+
+  private async hello(hello: Hello): Promise<Welcome> {
+    const { version, token } = this.endpoint;
+    if (hello.protocol !== PROTOCOL || hello.version !== version) {
+      throw toWire(
+        new QueueError(
+          'version',
+          `process ${process.pid} has the queue with Cluster Queue ${version}, but this is ${hello.version}: close or reload the older one`,
+        ),
+      );
+    }
+    if (hello.token !== token) {
+      // It read the endpoint of the process before this one, whose socket had the same path: it will read it again.
+      this.close();
+      throw new QueueError('unreachable', 'the queue was opened anew meanwhile');
+    }
+    try {
+      const { publisher, questions } = await this.served;
+      if (hello.answers) this.removePerson = questions.add(this.person);
+      const state = publisher.snapshot();
+      this.welcomed = true;
+      return { state };
+    } catch (error) {
+      throw toWire(error);
+    }
+  }
+
+  private async call<M extends CallName>(name: M, params: Params<M>): Promise<unknown> {
+    try {
+      const { calls, publisher, questions } = await this.admitted();
+      questions.turnTo(this.person);
+      const result = await calls.run(name, params);
+      // Who asked sees what it did before it sees the answer; the engine tells its changes at the end of the turn.
+      await new Promise((resolve) => setImmediate(resolve));
+      publisher.flush();
+      return result;
+    } catch (error) {
+      throw toWire(error);
+    }
+  }
+
+  private async follow({ log, cluster, id }: Follow): Promise<null> {
+    try {
+      const { engine } = await this.admitted();
+      const stop = followMirror(engine, cluster, id, (to) => {
+        this.tell('grown', { log, ...to } satisfies Grown);
+      });
+      if (this.over) stop();
+      else this.follows.set(log, stop);
+      return null;
+    } catch (error) {
+      throw toWire(error);
+    }
+  }
+
+  private unfollow(log: number): void {
+    this.follows.get(log)?.();
+    this.follows.delete(log);
+  }
+
+  private admitted(): Promise<Served> {
+    if (!this.welcomed) throw new QueueError('version', 'say hello first');
+    return this.served;
+  }
+
+  private tell(method: string, params: object): void {
+    if (this.over) return;
+    this.connection.sendNotification(method, params).catch(() => this.close());
+    if (this.socket.writableLength > MOST_UNREAD_BYTES) this.socket.destroy();
+  }
+}
