@@ -85,9 +85,11 @@ for (const theme of ['Light', 'Dark']) {
     });
 
     it('does not queue a file with a mistake, and says which', async () => {
+      await window.clearNotifications();
       const menu = await window.rightClickFile('mistakes.task.yaml');
       await menu.pick('Exec on Cluster…');
       await window.notification(/mistakes\.task\.yaml:\d+: .*num_node/);
+      await window.page.locator('.squiggly-error').first().waitFor();
       await picture('mistake');
     });
   });

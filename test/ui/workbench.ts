@@ -182,6 +182,12 @@ export class Workbench {
     return toast;
   }
 
+  /** Takes away the notifications that are there, for a tidy picture. */
+  async clearNotifications(): Promise<void> {
+    await this.runCommand('Notifications: Clear All Notifications');
+    await this.page.locator('.notification-toast').first().waitFor({ state: 'detached' });
+  }
+
   /** Waits until the open output channel holds the text, scrolled to or not out of sight. */
   async output(text: string | RegExp): Promise<void> {
     const lines = this.page.locator('.output-view-content .view-line, .panel .view-line');
@@ -198,7 +204,8 @@ export class Workbench {
   async screenshot(name: string): Promise<string> {
     fs.mkdirSync(pictures, { recursive: true });
     const file = path.join(pictures, `${name}.png`);
-    await this.page.screenshot({ path: file });
+    // What fades in or slides is shown as it will be.
+    await this.page.screenshot({ path: file, animations: 'disabled' });
     return file;
   }
 
