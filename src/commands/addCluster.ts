@@ -36,7 +36,7 @@ async function pickHosts(title: string): Promise<NodeDefinition[] | undefined> {
       : await vscode.window.showQuickPick([...hosts.map((host) => ({ label: host, host })), other], {
           title,
           canPickMany: true,
-          placeHolder: vscode.l10n.t('Hosts of your ssh config that are its nodes'),
+          placeHolder: vscode.l10n.t('Tick the hosts of your ssh config that are its nodes'),
         });
   if (!picked) return undefined;
   const names = picked.flatMap(({ host }) => (host === undefined ? [] : [host]));

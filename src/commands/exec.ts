@@ -57,9 +57,19 @@ async function exec(context: CommandContext, target: unknown, withOptions: boole
 
 /** The file's task, or undefined after its first mistake was shown. */
 async function readTask(document: vscode.TextDocument): Promise<Task | undefined> {
-  const { task, problems } = parseTask(document.getText());
+  const { task, problems, taskCount } = parseTask(document.getText());
   const first = problems.filter(({ severity }) => severity === 'error').sort((a, b) => a.start - b.start)[0];
-  if (!first && task) return task;
+  if (!first && task && taskCount === 1) return task;
+  if (!first && taskCount > 1) {
+    void vscode.window.showErrorMessage(
+      vscode.l10n.t(
+        '{0} holds {1} tasks; exec runs one. Put the one to run in a file of its own.',
+        path.basename(document.fileName),
+        taskCount,
+      ),
+    );
+    return undefined;
+  }
   const range = new vscode.Range(
     document.positionAt(first?.start ?? 0),
     document.positionAt(first?.end ?? 0),

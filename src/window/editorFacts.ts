@@ -1,3 +1,4 @@
+import { parse } from 'unbash';
 import * as vscode from 'vscode';
 import type { ClusterView } from '../engine';
 import { age, duration, isFinished, type JobRecord } from '../queue';
@@ -11,19 +12,26 @@ interface KnownGpu {
   readonly mostOnNode: number;
 }
 
-/** What the editor shows of the queue: GPUs to complete, and what became of a file's newest job. */
+/** What the editor asks for: GPUs to complete, what became of a file's newest job, and a parser of bash. */
 export class EditorFacts implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
   private readonly newest = new Map<string, JobRecord>();
+  private gpus = '';
   private readonly subscriptions: vscode.Disposable[];
   readonly onDidChangeJobs = this.changed.event;
+  readonly parseShell = parse;
 
   constructor(private readonly queue: WindowQueue) {
     this.subscriptions = [
       queue.onDidChangeState(() => this.readAll()),
       queue.onDidChange(({ jobs }) => {
         const mine = jobs.filter((record) => this.keep(record));
-        if (mine.length > 0) this.changed.fire();
+        const gpus = JSON.stringify(
+          this.knownGpus().map(({ name, total, mostOnNode }) => [name, total, mostOnNode]),
+        );
+        if (mine.length === 0 && gpus === this.gpus) return;
+        this.gpus = gpus;
+        this.changed.fire();
       }),
     ];
   }
