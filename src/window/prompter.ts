@@ -15,11 +15,12 @@ export const windowPrompter: Prompter = {
   async trustHost(node, keyType, fingerprint) {
     const trust = vscode.l10n.t('Trust and Connect');
     const answer = await vscode.window.showWarningMessage(
-      vscode.l10n.t('{0} is a machine this one has not met.', node),
+      vscode.l10n.t('Trust the host key of {0}?', node),
       {
         modal: true,
         detail: vscode.l10n.t(
-          'Its {0} key has the fingerprint\n{1}\nCompare it with what the machine’s owner says. If you trust it, it is added to known_hosts.',
+          'This machine has not connected to {0} before. It offers a {1} key with the fingerprint\n{2}\nCompare it with what its owner says. If you trust it, it is added to known_hosts.',
+          node,
           keyType,
           fingerprint,
         ),
