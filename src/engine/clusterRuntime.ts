@@ -14,6 +14,7 @@ import {
   type SchedulerJob,
 } from '../queue';
 import type { Channel, Transport } from '../transport';
+import { Dependencies } from './dependencies';
 import { rankEnvironment } from './environment';
 import { JobRun, rankUuid, type JobPatch, type RunHost } from './jobRun';
 import { NodeLink, type LinkState } from './nodeLink';
@@ -22,6 +23,8 @@ import type { ClusterView } from './views';
 /** What a cluster at work needs from the engine around it. */
 export interface ClusterHost {
   connect(node: NodeDefinition, signal: AbortSignal): Promise<Transport>;
+  /** A job of this cluster, whatever became of it. */
+  find(uuid: string): JobRecord | undefined;
   /** Stores a change of a job; resolves when durable. */
   patch(record: JobRecord, patch: JobPatch): Promise<void>;
   /** The nodes' inventories changed. */
@@ -55,6 +58,7 @@ export class ClusterRuntime {
   private readonly links = new Map<string, NodeLink>();
   private readonly runs = new Map<string, JobRun>();
   private readonly pending = new Map<string, JobRecord>();
+  private readonly dependencies = new Dependencies();
   private readonly timers = new Set<NodeJS.Timeout>();
   /** Nodes that can be talked to but cannot take jobs, and why. */
   private readonly troubled = new Map<string, string>();
@@ -76,8 +80,7 @@ export class ClusterRuntime {
       this.scheduler.adopt(schedulerJob(record), record.placement);
       this.runs.set(record.uuid, new JobRun(record, record.placement, this.runHost));
     } else {
-      this.pending.set(record.uuid, record);
-      this.scheduler.submit(schedulerJob(record));
+      this.queue(record);
     }
   }
 
@@ -99,8 +102,7 @@ export class ClusterRuntime {
 
   /** A new job. It may be placed at once; nothing is sent before its record and placement are durable. */
   submit(record: JobRecord): void {
-    this.pending.set(record.uuid, record);
-    this.scheduler.submit(schedulerJob(record));
+    this.queue(record);
     this.want();
     this.pump();
   }
@@ -120,9 +122,7 @@ export class ClusterRuntime {
     }
     const pending = this.pending.get(record.uuid);
     if (!pending) return;
-    this.pending.delete(record.uuid);
-    this.scheduler.remove(record.uuid);
-    void this.host.patch(pending, { status: 'CANCELLED', endedAt: this.host.now() });
+    this.endPending(pending);
     this.pump();
   }
 
@@ -146,6 +146,11 @@ export class ClusterRuntime {
   reason(record: JobRecord): PendingReason | undefined {
     if (!this.pending.has(record.uuid)) return undefined;
     const reason = this.scheduler.reason(record.uuid);
+    const after = this.dependencies.of(record.uuid);
+    if (after.length > 0) {
+      const names = after.map((uuid) => `job ${this.host.find(uuid)?.id ?? '?'}`).join(', ');
+      return { ...reason, text: `starts when ${names} has succeeded` };
+    }
     const words = this.connectionWords();
     return reason.kind === 'resources' || reason.kind === 'held' || words === undefined
       ? reason
@@ -155,6 +160,13 @@ export class ClusterRuntime {
   /** Runs on this node, for those who follow logs. */
   session(node: string): AgentSession | undefined {
     return this.links.get(node)?.session;
+  }
+
+  /** All open sessions, each with a way to run a command beside it. */
+  sessions(): { session: AgentSession; exec: (command: string) => Promise<Channel> }[] {
+    return [...this.links.values()].flatMap((link) =>
+      link.session ? [{ session: link.session, exec: (command: string) => link.exec(command) }] : [],
+    );
   }
 
   get liveJobs(): number {
@@ -350,7 +362,41 @@ export class ClusterRuntime {
   private update(run: JobRun, patch: JobPatch): Promise<void> {
     const before = run.record;
     run.record = { ...before, ...patch };
-    return this.host.patch(before, patch);
+    const durable = this.host.patch(before, patch);
+    if (isFinished(run.record.status)) this.settled(run.record);
+    return durable;
+  }
+
+  /** Lets a job wait for its turn, and before that for the jobs it comes after. */
+  private queue(record: JobRecord): void {
+    const others = (record.after ?? []).map((uuid) => this.host.find(uuid));
+    const unfinished = others.flatMap((other) => (other && !isFinished(other.status) ? [other.uuid] : []));
+    this.pending.set(record.uuid, record);
+    const held = this.dependencies.add(record.uuid, unfinished);
+    this.scheduler.submit({ ...schedulerJob(record), held });
+    const failed = others.find((other) => other && isFinished(other.status) && other.status !== 'SUCCEEDED');
+    if (failed) this.endPending(record, dependencyWords(failed));
+  }
+
+  private endPending(record: JobRecord, message?: string): void {
+    this.pending.delete(record.uuid);
+    this.scheduler.remove(record.uuid);
+    const patch: JobPatch = {
+      status: 'CANCELLED',
+      endedAt: this.host.now(),
+      ...(message === undefined ? {} : { message }),
+    };
+    void this.host.patch(record, patch);
+    this.settled({ ...record, ...patch });
+  }
+
+  private settled(record: JobRecord): void {
+    const { freed, doomed } = this.dependencies.settle(record);
+    for (const uuid of freed) this.scheduler.setOrder(uuid, { held: false });
+    for (const uuid of doomed) {
+      const waiting = this.pending.get(uuid);
+      if (waiting) this.endPending(waiting, dependencyWords(record));
+    }
   }
 
   private makeRunHost(): RunHost {
@@ -457,6 +503,10 @@ function schedulerJob(record: JobRecord): SchedulerJob {
     demand: record.demand,
     label: `job ${record.id}`,
   };
+}
+
+function dependencyWords(other: JobRecord): string {
+  return `it was to start when job ${other.id} (${other.name}) had succeeded, but that one is ${other.status}`;
 }
 
 function devicesOf(node: NodeDefinition, facts: NodeFacts, nodeId: string): DeviceInventory[] {

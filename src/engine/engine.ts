@@ -185,8 +185,10 @@ export class Engine {
     const snapshot =
       draft.spec.workdir === undefined ? undefined : await this.workdirs.take(draft.spec.workdir);
     const secrets = given(task.secrets);
+    const after = (options.after ?? []).map((id) => this.job(options.cluster, id).record.uuid);
     return this.enqueue(cluster, {
       ...draft,
+      ...(after.length === 0 ? {} : { after }),
       ...(snapshot === undefined ? {} : { spec: { ...draft.spec, snapshot } }),
       ...(Object.keys(secrets).length === 0 ? {} : { sealedSecrets: this.secrets.seal(secrets) }),
     });
@@ -221,6 +223,22 @@ export class Engine {
       throw error;
     }
     return record;
+  }
+
+  /**
+   * Puts a local file or folder on every node of a cluster that can be reached; what is there already is replaced file
+   * by file. `destination` is absolute, begins with `~/`, or is taken from the home.
+   * @throws QueueError `workdir` when the source cannot be read; Error with the node's words
+   */
+  async mount(cluster: string, source: string, destination: string): Promise<void> {
+    const snapshot = await this.workdirs.take(source);
+    const runtime = this.cluster(cluster);
+    await Promise.all(
+      runtime.sessions().map(async ({ session, exec }) => {
+        await this.workdirs.send(snapshot, session, exec);
+        await session.place(snapshot, destination);
+      }),
+    );
   }
 
   /** Queues a job once more, as it was: the same text, values and demand, on its cluster. @throws as `submit` */
@@ -344,6 +362,7 @@ export class Engine {
       graceS: this.options.graceS ?? DEFAULT_GRACE_S,
       now: () => this.now(),
       connect: (node, signal) => this.transport(node, signal),
+      find: (uuid) => this.store.jobByUuid(uuid),
       patch: (record, patch) => this.patch(record, patch),
       redefine: (changed) =>
         this.persist(this.store.putCluster({ name, definition: JSON.stringify(changed) })),

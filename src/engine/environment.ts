@@ -31,13 +31,15 @@ export function rankEnvironment(
   );
   const demand = job.demand.alternatives[placement.alternative];
   const devices = mine.devices.join(',');
+  const setup = job.spec.phase === 'setup';
+  const named = setup ? 'SKYPILOT_SETUP_' : 'SKYPILOT_';
   const variables: [string, string][] = [
     ...Object.entries(job.spec.envs),
     ...Object.entries(secrets),
-    ['SKYPILOT_NODE_IPS', ips.join('\n')],
-    ['SKYPILOT_NODE_RANK', String(rank)],
+    [`${named}NODE_IPS`, ips.join('\n')],
+    [`${named}NODE_RANK`, String(rank)],
     ['SKYPILOT_NUM_NODES', String(placement.ranks.length)],
-    ['SKYPILOT_NUM_GPUS_PER_NODE', String(Math.ceil(demand?.gpu?.count ?? 0))],
+    [`${named}NUM_GPUS_PER_NODE`, String(Math.ceil(demand?.gpu?.count ?? 0))],
     ['SKYPILOT_TASK_ID', taskId(job)],
     ['SKYPILOT_INTERNAL_JOB_ID', String(job.id)],
     [
@@ -47,8 +49,10 @@ export function rankEnvironment(
     ['SKYPILOT_USER', job.user],
     ['PYTHONUNBUFFERED', '1'],
     ['CUDA_DEVICE_ORDER', 'PCI_BUS_ID'],
-    ['CUDA_VISIBLE_DEVICES', devices],
-    ['CQ_DEVICES', devices],
+    // A setup sees the machine as it is, with all its GPUs.
+    ...(setup
+      ? []
+      : [['CUDA_VISIBLE_DEVICES', devices] as [string, string], ['CQ_DEVICES', devices] as [string, string]]),
   ];
   return [
     ...variables.map(([name, value]) => `export ${name}=${quote(value)}`),

@@ -238,7 +238,10 @@ export class JobRun {
 
   /** All devices are held: whoever waits may begin. Said again when a node comes back and still waits. */
   private maybeGo(): void {
-    if (this.stopping || !this.ranks.every(({ state }) => state === 'ready' || state === 'running')) return;
+    // What a node said before its connection broke may hold no more: it is asked first.
+    const holds = ({ state, node }: Rank): boolean =>
+      state === 'ready' && this.host.session(node) !== undefined;
+    if (this.stopping || !this.ranks.every((rank) => rank.state === 'running' || holds(rank))) return;
     for (const { node, uuid, state } of this.ranks) {
       if (state === 'ready')
         this.host
@@ -262,11 +265,14 @@ export class JobRun {
     rank.code = code;
     rank.how = how;
     this.host.released(this, index);
-    if (how === 'no-go') this.stopping ??= 'requeue';
+    // Once another rank has begun, starting over would run the job twice.
+    if (how === 'no-go' && this.record.status !== 'RUNNING') this.stopping ??= 'requeue';
     else if (code !== 0 && how !== 'refused') {
       if (!this.stopping) this.firstFailure = index;
       this.stopping ??= 'rank';
     }
+    if (how === 'no-go' && this.firstFailure === index)
+      this.message ??= `rank ${index} (${rank.node}) was cut off when the others began, and gave its devices back`;
     if (message !== undefined) this.message ??= message;
     if (this.ranks.every(({ state }) => state === 'ended')) this.settle(age);
     else if (this.stopping) this.stopRest();
@@ -343,7 +349,7 @@ export class JobRun {
       (rank.how === 'rc'
         ? `~/.bashrc on ${rank.node} ended the shell before the task began`
         : `${who} ${rank.code ?? 'unknown'}${signalName(rank.code)}`);
-    return { status: 'FAILED', message: text };
+    return { status: this.record.spec.phase === 'setup' ? 'FAILED_SETUP' : 'FAILED', message: text };
   }
 
   private rank(index: number): Rank {

@@ -24,7 +24,10 @@ export function draftJob(
     );
   }
   const envs = given(task.envs);
-  const demand = demandOf(task);
+  const demand =
+    options.phase === 'setup'
+      ? { numNodes: task.numNodes, alternatives: [{ cpus: 0, memoryMiB: 0 }] }
+      : demandOf(task);
   const name =
     task.name ??
     (options.file === undefined
@@ -46,6 +49,7 @@ export function draftJob(
       ...(task.run === undefined ? {} : { run: task.run }),
       ...(options.file === undefined ? {} : { file: options.file }),
       ...(workdir === undefined ? {} : { workdir }),
+      ...(options.phase === undefined ? {} : { phase: options.phase }),
     },
   };
 }

@@ -41,4 +41,8 @@ export interface SubmitOptions {
   readonly file?: string;
   /** Identity of the job, made by who asks: a request sent again under it queues nothing a second time. */
   readonly uuid?: string;
+  /** Numbers of jobs of the cluster that must have succeeded before this one starts. */
+  readonly after?: readonly number[];
+  /** `setup`: the job prepares the nodes; it asks for no GPU, and fails as FAILED_SETUP. */
+  readonly phase?: 'setup';
 }

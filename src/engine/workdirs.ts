@@ -21,7 +21,7 @@ export class Workdirs {
   constructor(private readonly dir: string) {}
 
   /**
-   * Packs a folder and returns the name of the snapshot (a hash of all that is in it). What `.skyignore` at its root
+   * Packs a folder, or a single file, and returns the name of the snapshot (a hash of all that is in it). What `.skyignore` at its root
    * names stays out; without one, what the `.gitignore` files in it name (as SkyPilot does; `.git` goes along).
    * @throws QueueError `workdir` when the folder cannot be read
    */
@@ -109,6 +109,9 @@ interface Rules {
   readonly matcher: Ignore;
 }
 
+/** What a snapshot of a single file calls it; do_place in agent.sh knows the name too. */
+const SINGLE = '.cluster-queue-file';
+
 /** Adds a folder's files to an archive in an order that does not depend on the disk. */
 class Walk {
   private nested = true;
@@ -119,6 +122,15 @@ class Walk {
   ) {}
 
   async run(): Promise<void> {
+    const found = await stat(this.root);
+    if (found.isFile()) {
+      await this.file(this.root, {
+        name: SINGLE,
+        mode: found.mode & 0o777,
+        mtime: wholeSeconds(found.mtimeMs),
+      });
+      return;
+    }
     const rules: Rules[] = [];
     const skyignore = await readFile(path.join(this.root, '.skyignore'), 'utf8').catch(() => undefined);
     if (skyignore !== undefined) {
@@ -154,7 +166,7 @@ class Walk {
     const header = {
       name: inside,
       mode: found.mode & 0o777,
-      mtime: new Date(Math.floor(found.mtimeMs / 1000) * 1000),
+      mtime: wholeSeconds(found.mtimeMs),
     };
     if (found.isDirectory()) {
       await this.add({ ...header, type: 'directory' as const });
@@ -194,6 +206,11 @@ class Walk {
       sink.end(() => resolve());
     });
   }
+}
+
+/** As tar keeps it. */
+function wholeSeconds(ms: number): Date {
+  return new Date(Math.floor(ms / 1000) * 1000);
 }
 
 function drained(sink: NodeJS.EventEmitter): Promise<void> {

@@ -416,6 +416,25 @@ do_cancel() {
   reply "= $1 ok cancelling"
 }
 
+# place ID SNAPSHOT DESTINATION: a file_mount, from its unpacked snapshot to where the task wants it
+do_place() {
+  # printf eats nothing at the end that a path may hold, once something follows it.
+  to=$(printf %b "$3"; echo .)
+  to=${to%.}
+  case $to in
+    /*) ;;
+    '~/'*) to=$HOME/${to#??} ;;
+    *) to=$HOME/$to ;;
+  esac
+  from=$ROOT/work/$2
+  if [ -e "$from/.cluster-queue-file" ]; then
+    words=$({ mkdir -p "${to%/*}" && cp -Rp "$from/.cluster-queue-file" "$to"; } 2>&1 | head -n 1 | cut -c 1-300)
+  else
+    words=$({ mkdir -p "$to" && cp -Rp "$from/." "$to/"; } 2>&1 | head -n 1 | cut -c 1-300)
+  fi
+  [ -z "$words" ] && reply "= $1 ok" || reply "= $1 err write $words"
+}
+
 do_probe() {
   id=$1
   say() { reply "+ $id $1"; }
@@ -480,6 +499,7 @@ session() {
       unfollow) reply "U $3"; reply "= $id ok" ;;
       forget) shift 2; for uuid in "$@"; do forget "$uuid"; done; reply "= $id ok" ;;
       has) [ -d "$ROOT/work/$3" ] && reply "= $id ok yes" || reply "= $id ok no" ;;
+      place) do_place "$id" "$3" "$4" & ;;
       probe) do_probe "$id" & ;;
       ping) reply "= $id ok" ;;
       *) reply "= $id err protocol unknown request $2" ;;

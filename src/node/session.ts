@@ -194,6 +194,11 @@ export class AgentSession {
     return (await this.ask('has', name)).words[0] === 'yes';
   }
 
+  /** Copies an unpacked snapshot to a path on the node. @throws AgentError `write` with the node's words */
+  async place(name: string, destination: string): Promise<void> {
+    await this.ask('place', name, encodeWord(destination));
+  }
+
   /** Removes what the node keeps of jobs that have ended. */
   async forget(uuids: readonly string[]): Promise<void> {
     if (uuids.length > 0) await this.ask('forget', ...uuids);

@@ -17,7 +17,7 @@ const NEXT: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
   PENDING: ['SETTING_UP', 'RUNNING', 'FAILED', 'FAILED_SETUP', 'CANCELLED'],
   // A launch that the node refused (a colleague's lease) returns to the queue.
   SETTING_UP: ['PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'FAILED_SETUP', 'CANCELLED', 'LOST'],
-  RUNNING: ['SUCCEEDED', 'FAILED', 'CANCELLED', 'LOST'],
+  RUNNING: ['SUCCEEDED', 'FAILED', 'FAILED_SETUP', 'CANCELLED', 'LOST'],
   SUCCEEDED: [],
   FAILED: [],
   FAILED_SETUP: [],

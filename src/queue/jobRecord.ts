@@ -9,6 +9,8 @@ export interface JobSpec {
   readonly file?: string;
   /** Absolute local folder to sync, when the task has one. */
   readonly workdir?: string;
+  /** `setup`: prepares the nodes of a cluster, without GPUs; it fails as FAILED_SETUP. */
+  readonly phase?: 'setup';
   /** Hash of the workdir's content at submit; the job runs in a copy of that, however long it waits. */
   readonly snapshot?: string;
   /** GPUs per node as `SKYPILOT_NUM_GPUS_PER_NODE` and the RESOURCES column want them, e.g. `2x[V100:4]`. */
@@ -30,6 +32,8 @@ export interface JobRecord {
   readonly order: number;
   readonly demand: JobDemand;
   readonly spec: JobSpec;
+  /** UUIDs of jobs of the same cluster that must have succeeded before this one starts. */
+  readonly after?: readonly string[];
   /** AES-256-GCM under the key file beside the store; base64. Absent when the task has no secrets. */
   readonly sealedSecrets?: string;
   readonly submittedAt: number;
