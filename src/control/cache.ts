@@ -43,7 +43,7 @@ export class Cache {
 
   /** Takes in what an answer says of jobs that are not held. */
   learn<M extends CallName>(method: M, params: Params<M>, result: Result<M>): void {
-    if (method === 'list' && 'limit' in params && result && 'floor' in result)
+    if (method === 'widen' && 'limit' in params && result && 'floor' in result)
       this.clusters.get(params.cluster)?.jobs.extend(result, params.limit);
     if (method === 'find' && result && 'record' in result)
       this.clusters.get(result.record.cluster)?.jobs.set(result);

@@ -21,7 +21,9 @@ export class CallTable {
         return Promise.resolve(null);
       },
       refresh: ({ cluster }) => done(engine.refresh(cluster)),
-      list: ({ cluster, limit }) => Promise.resolve(publisher.widen(cluster, limit)),
+      mount: ({ cluster, source, destination }) => done(engine.mount(cluster, source, destination)),
+      list: ({ cluster, limit }) => Promise.resolve(engine.jobs(cluster, limit)),
+      widen: ({ cluster, limit }) => Promise.resolve(publisher.widen(cluster, limit)),
       find: ({ cluster, id }) => Promise.resolve(engine.job(cluster, id)),
     };
   }

@@ -95,7 +95,7 @@ export class Client implements Backend {
     const window = this.cache.window(cluster);
     if (!window.covers(limit) && (this.asked.get(cluster) ?? 0) < limit) {
       this.asked.set(cluster, limit);
-      this.call('list', { cluster, limit }).then(
+      this.call('widen', { cluster, limit }).then(
         () => this.change.fire({ clusters: new Set([cluster]), jobs: [] }),
         () => this.asked.delete(cluster),
       );

@@ -11,5 +11,7 @@ export function openQueue(options: QueueOptions): Promise<Queue> {
   return SharedQueue.open(options);
 }
 
+export { launch, type Launched, type LaunchRequest, type LaunchWatcher } from './launch';
 export { expandHome, stateFolder } from './home';
+export { nodesOf } from './nodes';
 export type { Queue, QueueLog, QueueOptions, QueueRole } from './queue';

@@ -64,7 +64,11 @@ export interface Calls {
   cancel: { params: { cluster: string; ids: readonly number[] | 'all' }; result: JobRecord[] };
   connect: { params: { cluster: string }; result: null };
   refresh: { params: { cluster: string }; result: null };
-  list: { params: { cluster: string; limit: number }; result: WireJobs };
+  mount: { params: { cluster: string; source: string; destination: string }; result: null };
+  /** The newest jobs, as they are now. */
+  list: { params: { cluster: string; limit: number }; result: JobView[] };
+  /** As `list`, and the client keeps them: their changes are pushed from now on. */
+  widen: { params: { cluster: string; limit: number }; result: WireJobs };
   find: { params: { cluster: string; id: number }; result: JobView };
 }
 
@@ -82,7 +86,9 @@ export const CALL_NAMES = [
   'cancel',
   'connect',
   'refresh',
+  'mount',
   'list',
+  'widen',
   'find',
 ] as const satisfies readonly CallName[];
 

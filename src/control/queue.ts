@@ -50,7 +50,7 @@ export interface Queue {
   /** A job this process knows. @throws QueueError `no-cluster`, `no-job` */
   job(cluster: string, id: number): JobView;
 
-  /** As `jobs`, but waits for those that are not known here. */
+  /** As `jobs`, but waits for those that are not known here, and does not keep them. */
   list(cluster: string, limit: number): Promise<JobView[]>;
   /** As `job`, but waits for one that is not known here. */
   find(cluster: string, id: number): Promise<JobView>;
@@ -74,6 +74,8 @@ export interface Queue {
   connect(cluster: string): void;
   /** Looks at every node of a cluster afresh. */
   refresh(cluster: string): Promise<void>;
+  /** Puts a local file or folder on every node that can be reached. @throws QueueError `workdir`; Error with a node's words */
+  mount(cluster: string, source: string, destination: string): Promise<void>;
 
   /** Each caller calls `release` once. @throws QueueError `no-job` */
   log(cluster: string, id: number): { readonly mirror: QueueLog; readonly release: () => void };

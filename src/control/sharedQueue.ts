@@ -83,9 +83,8 @@ export class SharedQueue implements Queue {
     return this.place.job(cluster, id);
   }
 
-  async list(cluster: string, limit: number): Promise<JobView[]> {
-    await this.call('list', { cluster, limit });
-    return this.jobs(cluster, limit);
+  list(cluster: string, limit: number): Promise<JobView[]> {
+    return this.call('list', { cluster, limit });
   }
 
   find(cluster: string, id: number): Promise<JobView> {
@@ -124,6 +123,10 @@ export class SharedQueue implements Queue {
 
   async refresh(cluster: string): Promise<void> {
     await this.call('refresh', { cluster });
+  }
+
+  async mount(cluster: string, source: string, destination: string): Promise<void> {
+    await this.call('mount', { cluster, source, destination });
   }
 
   log(cluster: string, id: number): { mirror: QueueLog; release: () => void } {

@@ -76,7 +76,9 @@ export class Engine {
     );
     for (const { definition } of store.clusters())
       engine.addRuntime(JSON.parse(definition) as ClusterDefinition);
-    for (const record of store.liveJobs()) {
+    const live = store.liveJobs();
+    await engine.workdirs.sweep(new Set(live.flatMap(({ spec }) => spec.snapshot ?? [])));
+    for (const record of live) {
       const cluster = engine.clusters.get(record.cluster);
       cluster?.restore(record);
       cluster?.want();

@@ -1,3 +1,4 @@
+export { demandOf } from './demand';
 export { Engine, type EngineOptions } from './engine';
 export { Emitter, type Unsubscribe } from './emitter';
 export { QueueError } from './errors';
