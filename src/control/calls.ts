@@ -22,6 +22,7 @@ export class CallTable {
       },
       refresh: ({ cluster }) => done(engine.refresh(cluster)),
       mount: ({ cluster, source, destination }) => done(engine.mount(cluster, source, destination)),
+      reorder: ({ cluster, id, change }) => done(engine.reorder(cluster, id, change)),
       list: ({ cluster, limit }) => Promise.resolve(engine.jobs(cluster, limit)),
       widen: ({ cluster, limit }) => Promise.resolve(publisher.widen(cluster, limit)),
       find: ({ cluster, id }) => Promise.resolve(engine.job(cluster, id)),

@@ -1,5 +1,5 @@
 import type { ClusterDefinition } from '../cluster';
-import type { ClusterView, JobView, SubmitOptions } from '../engine';
+import type { ClusterView, JobView, Reorder, SubmitOptions } from '../engine';
 import type { JobRecord } from '../queue';
 import type { Task } from '../task';
 
@@ -65,6 +65,7 @@ export interface Calls {
   connect: { params: { cluster: string }; result: null };
   refresh: { params: { cluster: string }; result: null };
   mount: { params: { cluster: string; source: string; destination: string }; result: null };
+  reorder: { params: { cluster: string; id: number; change: Reorder }; result: null };
   /** The newest jobs, as they are now. */
   list: { params: { cluster: string; limit: number }; result: JobView[] };
   /** As `list`, and the client keeps them: their changes are pushed from now on. */
@@ -87,6 +88,7 @@ export const CALL_NAMES = [
   'connect',
   'refresh',
   'mount',
+  'reorder',
   'list',
   'widen',
   'find',

@@ -5,6 +5,7 @@ import type {
   JobView,
   LogAppend,
   QueueChange,
+  Reorder,
   SubmitOptions,
   Unsubscribe,
 } from '../engine';
@@ -74,6 +75,8 @@ export interface Queue {
   connect(cluster: string): void;
   /** Looks at every node of a cluster afresh. */
   refresh(cluster: string): Promise<void>;
+  /** Changes a waiting job's place in the queue, or holds it. @throws QueueError `not-waiting`, `no-job` */
+  reorder(cluster: string, id: number, change: Reorder): Promise<void>;
   /** Puts a local file or folder on every node that can be reached. @throws QueueError `workdir`; Error with a node's words */
   mount(cluster: string, source: string, destination: string): Promise<void>;
 

@@ -7,6 +7,7 @@ import {
   type ClusterView,
   type JobView,
   type QueueChange,
+  type Reorder,
   type SubmitOptions,
 } from '../engine';
 import type { JobRecord } from '../queue';
@@ -127,6 +128,10 @@ export class SharedQueue implements Queue {
 
   async mount(cluster: string, source: string, destination: string): Promise<void> {
     await this.call('mount', { cluster, source, destination });
+  }
+
+  async reorder(cluster: string, id: number, change: Reorder): Promise<void> {
+    await this.call('reorder', { cluster, id, change });
   }
 
   log(cluster: string, id: number): { mirror: QueueLog; release: () => void } {

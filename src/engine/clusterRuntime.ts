@@ -14,11 +14,13 @@ import {
   type SchedulerJob,
 } from '../queue';
 import type { Channel, Transport } from '../transport';
+import { QueueError } from './errors';
+import { placeFor } from './place';
 import { Dependencies } from './dependencies';
 import { rankEnvironment } from './environment';
 import { JobRun, rankUuid, type JobPatch, type RunHost } from './jobRun';
 import { NodeLink, type LinkState } from './nodeLink';
-import type { ClusterView } from './views';
+import type { ClusterView, Reorder } from './views';
 
 /** What a cluster at work needs from the engine around it. */
 export interface ClusterHost {
@@ -105,6 +107,31 @@ export class ClusterRuntime {
     this.queue(record);
     this.want();
     this.pump();
+  }
+
+  /**
+   * Changes a waiting job's place; resolves when that is stored. @throws QueueError `not-waiting` for one that does not
+   * wait, `no-job` when it is to go before one that does not
+   */
+  async reorder(record: JobRecord, change: Reorder): Promise<void> {
+    const waiting = this.pending.get(record.uuid);
+    if (!waiting)
+      throw new QueueError('not-waiting', `job ${record.id} does not wait any more (${record.status})`);
+    const patch: JobPatch = {
+      ...(change.held === undefined ? {} : { held: change.held }),
+      ...(change.priority === undefined ? {} : { priority: change.priority }),
+      ...(change.move === undefined ? {} : placeFor(waiting, [...this.pending.values()], change.move)),
+    };
+    const moved = { ...waiting, ...patch };
+    this.pending.set(record.uuid, moved);
+    this.scheduler.setOrder(record.uuid, {
+      priority: moved.priority,
+      order: moved.order,
+      held: moved.held === true || this.dependencies.of(record.uuid).length > 0,
+    });
+    const durable = this.host.patch(waiting, patch);
+    this.pump();
+    await durable;
   }
 
   /** Takes back a job that could not be stored. */
@@ -373,7 +400,7 @@ export class ClusterRuntime {
     const unfinished = others.flatMap((other) => (other && !isFinished(other.status) ? [other.uuid] : []));
     this.pending.set(record.uuid, record);
     const held = this.dependencies.add(record.uuid, unfinished);
-    this.scheduler.submit({ ...schedulerJob(record), held });
+    this.scheduler.submit({ ...schedulerJob(record), held: held || record.held === true });
     const failed = others.find((other) => other && isFinished(other.status) && other.status !== 'SUCCEEDED');
     if (failed) this.endPending(record, dependencyWords(failed));
   }
@@ -392,7 +419,7 @@ export class ClusterRuntime {
 
   private settled(record: JobRecord): void {
     const { freed, doomed } = this.dependencies.settle(record);
-    for (const uuid of freed) this.scheduler.setOrder(uuid, { held: false });
+    for (const uuid of freed) this.scheduler.setOrder(uuid, { held: this.pending.get(uuid)?.held === true });
     for (const uuid of doomed) {
       const waiting = this.pending.get(uuid);
       if (waiting) this.endPending(waiting, dependencyWords(record));

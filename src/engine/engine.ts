@@ -15,7 +15,7 @@ import { rankUuid } from './jobRun';
 import { LogMirror, logFileOf } from './logMirror';
 import { SecretBox } from './secrets';
 import { draftJob, given } from './submit';
-import type { ClusterView, JobView, QueueChange, SubmitOptions } from './views';
+import type { ClusterView, JobView, QueueChange, Reorder, SubmitOptions } from './views';
 import { Workdirs } from './workdirs';
 
 /** What an engine needs from its surroundings. */
@@ -267,6 +267,11 @@ export class Engine {
       submittedAt: this.now(),
       ...(sealedSecrets === undefined ? {} : { sealedSecrets }),
     });
+  }
+
+  /** Changes a waiting job's place in the queue, or holds it. @throws QueueError `not-waiting`, `no-job` */
+  async reorder(cluster: string, id: number, change: Reorder): Promise<void> {
+    await this.cluster(cluster).reorder(this.job(cluster, id).record, change);
   }
 
   /** Begins to cancel jobs; those that wait are cancelled when this returns. Ended ones are passed over. */

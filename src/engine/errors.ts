@@ -6,6 +6,7 @@ export class QueueError extends Error {
       | 'cluster-exists'
       | 'cluster-busy'
       | 'no-job'
+      | 'not-waiting'
       | 'refused'
       | 'missing-values'
       | 'bad-name'

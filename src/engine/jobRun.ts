@@ -20,6 +20,7 @@ export type JobPatch = Partial<
     | 'message'
     | 'priority'
     | 'order'
+    | 'held'
   >
 >;
 

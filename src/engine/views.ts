@@ -33,6 +33,16 @@ export interface QueueChange {
   readonly jobs: readonly JobRecord[];
 }
 
+/** A change of a waiting job's place in the queue. */
+export interface Reorder {
+  /** Stays in the queue until it is false again. */
+  readonly held?: boolean;
+  /** Greater starts earlier. */
+  readonly priority?: number;
+  /** `first`: before all others; `up`: one place earlier; a job's number: just before that one. */
+  readonly move?: 'first' | 'up' | number;
+}
+
 /** What a user asks the queue for, besides the task itself. */
 export interface SubmitOptions {
   readonly cluster: string;

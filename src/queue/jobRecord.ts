@@ -28,10 +28,12 @@ export interface JobRecord {
   readonly user: string;
   readonly status: JobStatus;
   readonly priority: number;
-  /** Position key in the queue; unique on a cluster. The submit order unless moved. */
+  /** Position key in the queue, may be a fraction; unique on a cluster. The submit order unless moved. */
   readonly order: number;
   readonly demand: JobDemand;
   readonly spec: JobSpec;
+  /** Its user keeps it in the queue until they let it go. */
+  readonly held?: boolean;
   /** UUIDs of jobs of the same cluster that must have succeeded before this one starts. */
   readonly after?: readonly string[];
   /** AES-256-GCM under the key file beside the store; base64. Absent when the task has no secrets. */

@@ -17,6 +17,7 @@ export type MutableField =
   | 'status'
   | 'priority'
   | 'order'
+  | 'held'
   | 'sealedSecrets'
   | 'startedAt'
   | 'endedAt'
