@@ -38,6 +38,12 @@ async function main() {
       entryPoints: { extension: 'src/extension.ts', ...(production ? {} : { demo: 'scripts/demo.ts' }) },
       outdir: 'dist',
     },
+    {
+      ...common,
+      entryPoints: { cq: 'src/cli/main.ts' },
+      outdir: 'dist',
+      banner: { js: '#!/usr/bin/env node' },
+    },
   ];
   if (has('--tests')) {
     builds.push({

@@ -12,6 +12,7 @@ const rooms = {
   transport: [],
   engine: ['task', 'cluster', 'queue', 'store', 'node', 'transport'],
   control: ['task', 'cluster', 'queue', 'store', 'transport', 'engine'],
+  cli: ['task', 'cluster', 'queue', 'node', 'transport', 'engine', 'control'],
   editor: ['task'],
   window: ['cluster', 'queue', 'engine', 'transport'],
   views: ['queue', 'engine', 'window'],

@@ -1,0 +1,53 @@
+import type { Prompter } from '../transport';
+
+/** Reads a line from the terminal, with the question on stderr; `hidden` shows nothing of it. Undefined: Ctrl-C or Ctrl-D. */
+export function askLine(question: string, hidden: boolean): Promise<string | undefined> {
+  const { stdin, stderr } = process;
+  stderr.write(question);
+  return new Promise((resolve) => {
+    let line = '';
+    const finish = (value: string | undefined): void => {
+      stdin.off('data', take);
+      stdin.setRawMode(false);
+      stdin.pause();
+      stderr.write('\n');
+      resolve(value);
+    };
+    const take = (chunk: Buffer): void => {
+      for (const char of chunk.toString('utf8')) {
+        const given = char === '\r' || char === '\n';
+        if (given || char === '\x03' || (char === '\x04' && line === '')) {
+          finish(given ? line : undefined);
+          return;
+        }
+        if (char === '\x7f' || char === '\b') {
+          if (line !== '' && !hidden) stderr.write('\b \b');
+          line = line.slice(0, -1);
+        } else if (char >= ' ') {
+          if (!hidden) stderr.write(char);
+          line += char;
+        }
+      }
+    };
+    stdin.setRawMode(true);
+    stdin.resume();
+    stdin.on('data', take);
+  });
+}
+
+/** A question of yes or no; only a clear yes is one. */
+export async function confirm(question: string): Promise<boolean> {
+  const answer = await askLine(`${question} [y/N] `, false);
+  return /^y(es)?$/i.test(answer?.trim() ?? '');
+}
+
+/** Asks the person at this terminal what only they know while a connection is made. */
+export const terminalPrompter: Prompter = {
+  passphrase: (file, node) => askLine(`Passphrase of ${file} (to log in to ${node}): `, true),
+  password: (user, node) => askLine(`Password of ${user} on ${node}: `, true),
+  answer: (node, question, echo) => askLine(`${node} asks: ${question} `, !echo),
+  trustHost: (node, keyType, fingerprint) =>
+    confirm(
+      `${node} is a machine this one has not met. Its ${keyType} key has the fingerprint ${fingerprint}. Trust it?`,
+    ),
+};

@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { isFinished } from '../../queue';
+import { agreed } from '../agreed';
+import { waitForEnds } from '../cancelJobs';
+import { EXIT } from '../exitCodes';
+import { known, withQueue, type Cli, type QueueCli } from '../withQueue';
+
+/** `cq down`: ends a cluster's jobs and forgets the cluster. */
+export function addDown(program: Command, cli: Cli, end: (code: number) => void): void {
+  program
+    .command('down')
+    .description('end the jobs of a cluster and forget it; its machines stay as they are')
+    .argument('<cluster>')
+    .option('-y, --yes', 'do not ask')
+    .action(async (cluster: string, flags: { yes?: boolean }) => {
+      end(
+        await withQueue(cli, async (open) => {
+          known(open, cluster);
+          const { pending = 0, running = 0 } = open.queue.view(cluster) ?? {};
+          const jobs = pending + running === 0 ? '' : ` and cancel its ${pending + running} jobs`;
+          if (!(await agreed(cli, `Forget cluster ${cluster}${jobs}?`, flags))) return EXIT.error;
+          return takeDown(open, cluster);
+        }),
+      );
+    });
+}
+
+async function takeDown(cli: QueueCli, cluster: string): Promise<number> {
+  const { queue, terminal } = cli;
+  const cancelled = await queue.cancel(cluster, 'all');
+  const alive = cancelled.filter(({ id }) => !isFinished(queue.job(cluster, id).record.status));
+  if (alive.length > 0) {
+    const code = await waitForEnds(cli, cluster, alive);
+    if (code !== EXIT.ok) return code;
+  }
+  await queue.removeCluster(cluster);
+  terminal.print(`cluster ${cluster} is gone`);
+  return EXIT.ok;
+}

@@ -1,0 +1,80 @@
+import { copyFile, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import type { JobRecord } from '../../queue';
+import { CliError } from '../errors';
+import { EXIT, exitCodeOf } from '../exitCodes';
+import { jobId, wholeNumber } from '../numbers';
+import { follow } from '../runJob';
+import { gatherLog, streamLog } from '../streamLog';
+import { toneOf } from '../terminal';
+import { caughtUp, known, withQueue, type Cli, type QueueCli } from '../withQueue';
+import { EXIT_HELP } from './exec';
+
+interface LogsFlags {
+  readonly follow: boolean;
+  readonly tail?: string;
+  readonly status?: boolean;
+  readonly syncDown?: string;
+}
+
+/** `cq logs`: a job's log, to its end. */
+export function addLogs(program: Command, cli: Cli, end: (code: number) => void): void {
+  program
+    .command('logs')
+    .description('follow the log of a job (of the newest, unless one is named)')
+    .argument('<cluster>')
+    .argument('[job_id]')
+    .option('--no-follow', 'print what is there, and end')
+    .option('--tail <n>', 'begin with the last N lines; 0: all')
+    .option('--status', 'print the job’s status only')
+    .addOption(new Option('--sync-down <dir>', 'copy the whole log into a folder').conflicts('status'))
+    .addHelpText('after', EXIT_HELP.replace(/ With -d[^]*$/, ''))
+    .action(async (cluster: string, id: string | undefined, flags: LogsFlags) => {
+      const number = id === undefined ? undefined : jobId(id);
+      const tail = flags.tail === undefined ? 0 : wholeNumber('--tail', flags.tail);
+      end(
+        await withQueue(cli, async (open) => {
+          known(open, cluster);
+          await caughtUp(open, [cluster]);
+          return show(open, await find(open, cluster, number), flags, tail);
+        }),
+      );
+    });
+}
+
+async function find({ queue }: QueueCli, cluster: string, id: number | undefined): Promise<JobRecord> {
+  const [newest] = id === undefined ? await queue.list(cluster, 1) : [];
+  if (newest) return newest.record;
+  if (id === undefined) throw new CliError(`${cluster} has no job yet`, EXIT.notFound);
+  const { QueueError } = await import('../../engine');
+  try {
+    return (await queue.find(cluster, id)).record;
+  } catch (error) {
+    if (error instanceof QueueError && error.code === 'no-job')
+      throw new CliError(`${error.message} (see cq queue ${cluster})`, EXIT.notFound);
+    throw error;
+  }
+}
+
+async function show(cli: QueueCli, record: JobRecord, flags: LogsFlags, tail: number): Promise<number> {
+  const { terminal, queue } = cli;
+  const { cluster, id, status } = record;
+  if (flags.status === true) {
+    terminal.print(`Job ${id}: ${terminal.paint(status, toneOf(status))}`);
+    return exitCodeOf(status);
+  }
+  if (flags.syncDown !== undefined) {
+    const file = path.resolve(flags.syncDown, path.basename(queue.logFile(record)));
+    const mirrored = await gatherLog(cli, cluster, id);
+    await mkdir(path.dirname(file), { recursive: true });
+    await copyFile(mirrored, file).catch((error: unknown) => {
+      throw new CliError(`job ${id} has no log yet (${error instanceof Error ? error.message : ''})`);
+    });
+    terminal.print(file);
+    return exitCodeOf(status);
+  }
+  if (flags.follow) return follow(cli, record, tail);
+  await streamLog(cli, cluster, id, { follow: false, tail });
+  return exitCodeOf((await queue.find(cluster, id)).record.status);
+}

@@ -1,0 +1,72 @@
+/** A command with its options, for completion. */
+export interface Words {
+  readonly name: string;
+  readonly description: string;
+  readonly options: readonly { readonly flag: string; readonly description: string }[];
+}
+
+/** Commands at the first word, options after a dash, files elsewhere. */
+export function bash(commands: readonly Words[]): string {
+  const cases = commands.map(({ name, options }) => `    ${name}) options="${flagsOf(options)}" ;;`);
+  return `_cq() {
+  local word="\${COMP_WORDS[COMP_CWORD]}" options=""
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(' ')} --help --version" -- "$word"))
+    return
+  fi
+  case "\${COMP_WORDS[1]}" in
+${cases.join('\n')}
+  esac
+  case "$word" in
+    -*) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
+    *) compopt -o default 2>/dev/null; COMPREPLY=() ;;
+  esac
+}
+complete -F _cq cq`;
+}
+
+/** The same for zsh, with descriptions. */
+export function zsh(commands: readonly Words[]): string {
+  const names = commands.map(({ name, description }) => `    ${quoted(`${name}:${description}`)}`);
+  const cases = commands.map(
+    ({ name, options }) =>
+      `    ${name}) options=(${options.map(({ flag, description }) => quoted(`${flag}:${description}`)).join(' ')}) ;;`,
+  );
+  return `#compdef cq
+_cq() {
+  local -a commands options
+  commands=(
+${names.join('\n')}
+  )
+  if (( CURRENT == 2 )); then
+    _describe command commands
+    return
+  fi
+  case "$words[2]" in
+${cases.join('\n')}
+  esac
+  if [[ "$PREFIX" == -* ]]; then _describe option options; else _files; fi
+}
+compdef _cq cq`;
+}
+
+/** The same for fish. */
+export function fish(commands: readonly Words[]): string {
+  const lines = commands.flatMap(({ name, description, options }) => [
+    `complete -c cq -n __fish_use_subcommand -f -a ${name} -d ${quoted(description)}`,
+    ...options.map(({ flag, description: words }) => {
+      const kind = flag.startsWith('--') ? '-l' : '-s';
+      return `complete -c cq -n '__fish_seen_subcommand_from ${name}' ${kind} ${flag.replace(/^-+/, '')} -d ${quoted(words)}`;
+    }),
+  ]);
+  return lines.join('\n');
+}
+
+function flagsOf(options: Words['options']): string {
+  return options.map(({ flag }) => flag).join(' ');
+}
+
+/** For zsh and fish alike: neither has an escape within single quotes that the other reads otherwise. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", '’')}'`;
+}

@@ -1,0 +1,14 @@
+import { UsageError } from './errors';
+
+/** A whole number of an option, 0 or more. @throws UsageError */
+export function wholeNumber(flag: string, text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${flag} ${text}: write a whole number`);
+  return Number(text);
+}
+
+/** A job id as it stands on a command line. @throws UsageError */
+export function jobId(text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text))
+    throw new UsageError(`"${text}" is not a job id: they are whole numbers`);
+  return Number(text);
+}

@@ -1,0 +1,72 @@
+import { Command, CommanderError } from 'commander';
+import { version } from '../../package.json';
+import { addCancel } from './commands/cancel';
+import { addCheck } from './commands/check';
+import { addCompletion } from './commands/completion';
+import { addDown } from './commands/down';
+import { addEngine } from './commands/engine';
+import { addExec } from './commands/exec';
+import { addLaunch } from './commands/launch';
+import { addLogs } from './commands/logs';
+import { addQueue } from './commands/queue';
+import { addStatus } from './commands/status';
+import { addValidate } from './commands/validate';
+import { CliError, UsageError } from './errors';
+import { EXIT } from './exitCodes';
+import { Terminal } from './terminal';
+import type { Cli } from './withQueue';
+
+const ENVIRONMENT = `
+Environment: CLUSTER_QUEUE_HOME  the state folder; who shares it shares the queue
+             CLUSTER_QUEUE_SSH_CONFIG  the ssh config file, as ssh -F
+             NO_COLOR  no colours`;
+
+/** Runs a command line (without `node cq`). Resolves to the exit code; never rejects. */
+export async function run(argv: readonly string[]): Promise<number> {
+  // A command after `--` is taken as it is: its options are not ours.
+  const dashes = argv.indexOf('--');
+  const [own, command] = dashes < 0 ? [argv, undefined] : [argv.slice(0, dashes), argv.slice(dashes + 1)];
+  const terminal = new Terminal();
+  let code: number = EXIT.ok;
+  const program = build({ terminal, command }, (ended) => (code = ended));
+  try {
+    await program.parseAsync([...own], { from: 'user' });
+    return code;
+  } catch (error) {
+    return explain(error, terminal);
+  }
+}
+
+/** All commands. `end` is told a command's exit code. */
+function build(cli: Cli, end: (code: number) => void): Command {
+  const program = new Command('cq')
+    .description('A job queue for the GPU machines you reach over SSH. Task files are SkyPilot’s.')
+    .version(version, '-V, --version')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .addHelpText('after', ENVIRONMENT);
+  for (const add of [
+    addLaunch,
+    addExec,
+    addQueue,
+    addLogs,
+    addCancel,
+    addStatus,
+    addDown,
+    addCheck,
+    addValidate,
+    addEngine,
+    addCompletion,
+  ])
+    add(program, cli, end);
+  return program;
+}
+
+/** What went wrong, in words on stderr, as the exit code. */
+function explain(error: unknown, terminal: Terminal): number {
+  // Help and version end this way too; commander has printed everything by now.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  terminal.note(`cq: ${error instanceof Error ? error.message : String(error)}`);
+  if (error instanceof UsageError) terminal.note('(cq COMMAND --help says how it is used)');
+  return error instanceof CliError ? error.exitCode : EXIT.error;
+}

@@ -1,0 +1,140 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { parseEnv } from 'node:util';
+import { Option, type Command } from 'commander';
+import {
+  applyOverrides,
+  commandTask,
+  missingValues,
+  parseTask,
+  type Task,
+  type TaskOverrides,
+} from '../task';
+import { CliError, UsageError } from './errors';
+import { problemLines } from './problemLines';
+import type { Cli } from './withQueue';
+
+/** Options that say or change what is run; as SkyPilot's. */
+export interface TaskFlags {
+  readonly name?: string;
+  readonly workdir?: string;
+  readonly gpus?: string;
+  readonly numNodes?: string;
+  readonly cpus?: string;
+  readonly memory?: string;
+  readonly priority?: string;
+  readonly env?: readonly string[];
+  readonly envFile?: string;
+  readonly secret?: readonly string[];
+}
+
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+/** Adds the options of `TaskFlags` to a command. */
+export function withTaskOptions(command: Command): Command {
+  return command
+    .option('-n, --name <name>', 'name of the job')
+    .option('--workdir <dir>', 'folder to run in, instead of the one in the file')
+    .option('--gpus <spec>', 'GPUs on each node, as V100:4, V100:0.5 or none')
+    .option('--num-nodes <n>', 'how many nodes run it at the same time')
+    .option('--cpus <n>', 'CPUs on each node')
+    .option('--memory <size>', 'memory on each node, in GB or as 512MB')
+    .addOption(
+      new Option('--env <name=value>', 'a variable; a name alone takes its value from here').argParser(
+        collect,
+      ),
+    )
+    .option('--env-file <file>', 'variables from a file of NAME=VALUE lines')
+    .addOption(new Option('--secret <name=value>', 'as --env, but kept out of the store').argParser(collect))
+    .option('--priority <n>', 'from -1000 to 1000; higher starts first');
+}
+
+/** The task that a command line means: of a file, or of what stood after `--`. @throws CliError, UsageError */
+export function readTask(
+  cli: Cli,
+  words: readonly string[],
+  flags: TaskFlags,
+): { task: Task; file?: string } {
+  const { command } = cli;
+  if (command !== undefined) {
+    if (words.length > 0) throw new UsageError('give a task file, or a command after --, not both');
+    if (command.length === 0) throw new UsageError('no command after --');
+    return { task: overridden(commandTask(command.join(' ')), flags) };
+  }
+  const [file, second] = words;
+  if (file === undefined) throw new UsageError('give a task file, or a command after --');
+  if (second !== undefined)
+    throw new UsageError(
+      `more than one task file; to run a command, put -- before it: -- ${words.join(' ')}`,
+    );
+  if (!existsSync(file))
+    throw new CliError(`there is no file ${file}; to run a command, put -- before it: -- ${file}`);
+  const full = path.resolve(file);
+  const text = readFileSync(full, 'utf8');
+  const { task, problems, taskCount } = parseTask(text);
+  for (const line of problemLines(cli.terminal, file, text, problems)) cli.terminal.note(line);
+  if (!task) throw new CliError(`${file} has mistakes: nothing was queued`);
+  if (taskCount > 1)
+    throw new CliError(`${file} holds ${taskCount} tasks, and exec takes one: put each in a file of its own`);
+  return { task: overridden(task, flags), file: full };
+}
+
+function overridden(task: Task, flags: TaskFlags): Task {
+  const { name, gpus, cpus, memory } = flags;
+  const ofFile = flags.envFile === undefined ? {} : readEnvFile(flags.envFile);
+  const isSecret = (key: string): boolean => key in task.secrets;
+  const pick = (wanted: boolean): Record<string, string> =>
+    Object.fromEntries(Object.entries(ofFile).filter(([key]) => isSecret(key) === wanted));
+  const overrides: TaskOverrides = {
+    ...(name === undefined ? {} : { name }),
+    ...(gpus === undefined ? {} : { gpus }),
+    ...(cpus === undefined ? {} : { cpus }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(flags.numNodes === undefined ? {} : { numNodes: Number(flags.numNodes) }),
+    ...(flags.priority === undefined ? {} : { priority: Number(flags.priority) }),
+    ...(flags.workdir === undefined ? {} : { workdir: folder(flags.workdir) }),
+    envs: { ...pick(false), ...pairs('--env', flags.env) },
+    secrets: { ...pick(true), ...pairs('--secret', flags.secret) },
+  };
+  const changed = applyOverrides(task, overrides);
+  const missing = missingValues(changed);
+  const wanted = [
+    ...missing.envs.map((key) => `--env ${key}=…`),
+    ...missing.secrets.map((key) => `--secret ${key}=…`),
+  ];
+  if (wanted.length > 0) throw new CliError(`the task leaves values open: give ${wanted.join(' ')}`);
+  return changed;
+}
+
+/** `NAME=VALUE`, or `NAME` for the value it has in this environment. */
+function pairs(flag: string, given: readonly string[] = []): Record<string, string> {
+  return Object.fromEntries(
+    given.map((text) => {
+      const equals = text.indexOf('=');
+      if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
+      const value = equals === 0 ? undefined : process.env[text];
+      if (value === undefined)
+        throw new UsageError(`${flag} ${text}: write NAME=VALUE, or the name of a variable that is set here`);
+      return [text, value];
+    }),
+  );
+}
+
+function readEnvFile(file: string): Record<string, string> {
+  try {
+    return Object.fromEntries(
+      Object.entries(parseEnv(readFileSync(file, 'utf8'))).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, value]],
+      ),
+    );
+  } catch (error) {
+    throw new CliError(`--env-file ${file} cannot be read: ${error instanceof Error ? error.message : ''}`);
+  }
+}
+
+function folder(dir: string): string {
+  const full = path.resolve(dir);
+  if (!statSync(full, { throwIfNoEntry: false })?.isDirectory())
+    throw new CliError(`--workdir ${dir} is not a folder`);
+  return full;
+}

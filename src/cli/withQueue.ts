@@ -1,0 +1,115 @@
+import type { Queue } from '../control';
+import { version } from '../../package.json';
+import { CliError } from './errors';
+import { EXIT } from './exitCodes';
+import type { Terminal } from './terminal';
+
+/** What a command works with. */
+export interface Cli {
+  readonly terminal: Terminal;
+  /** What stood after `--`; undefined when there was no `--`. */
+  readonly command: readonly string[] | undefined;
+}
+
+/** What a command that needs the queue works with. */
+export interface QueueCli extends Cli {
+  readonly queue: Queue;
+  /** Aborted by Ctrl-C, by the end of the terminal, and when nobody reads the output any more. */
+  readonly signal: AbortSignal;
+}
+
+/** Name of the cluster that is this machine itself. */
+export const LOCAL = 'local';
+
+/** Opens the queue for the time of a command, and closes it whatever happens. Resolves to the command's exit code. */
+export async function withQueue(cli: Cli, work: (cli: QueueCli) => Promise<number>): Promise<number> {
+  // What costs time to load is loaded when it is needed: `cq --version` must not wait for ssh.
+  const { openQueue, stateFolder, expandHome } = await import('../control');
+  const abort = new AbortController();
+  const stop = (): void => abort.abort();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, stop);
+  process.stdout.on('error', stop);
+  const { terminal } = cli;
+  const config = process.env.CLUSTER_QUEUE_SSH_CONFIG ?? '';
+  try {
+    const { terminalPrompter } = await import('./ask');
+    const queue = await openQueue({
+      home: stateFolder(),
+      version,
+      ...(config === '' ? {} : { sshConfigFile: expandHome(config) }),
+      ...(terminal.canAsk ? { prompter: terminalPrompter } : {}),
+    });
+    queue.onTrouble((error) => terminal.note(`cq: ${error.message}`));
+    try {
+      if (!queue.view(LOCAL)) await queue.defineLocal(LOCAL, undefined);
+      return await work({ ...cli, queue, signal: abort.signal });
+    } finally {
+      await queue.close();
+    }
+  } finally {
+    for (const signal of signals) process.off(signal, stop);
+    process.stdout.off('error', stop);
+  }
+}
+
+/** Resolves when `met` holds, or with false when the time is over or the command is to stop. */
+export function until(
+  { queue, signal }: QueueCli,
+  met: () => boolean,
+  limitMs = Number.POSITIVE_INFINITY,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const finish = (value: boolean): void => {
+      clearTimeout(timer);
+      unsubscribe();
+      signal.removeEventListener('abort', stop);
+      resolve(value);
+    };
+    const check = (): void => {
+      if (met()) finish(true);
+    };
+    const stop = (): void => finish(false);
+    const timer = Number.isFinite(limitMs) ? setTimeout(stop, limitMs) : undefined;
+    const unsubscribe = queue.onDidChange(check);
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
+    else check();
+  });
+}
+
+/** How long a command waits for nodes that it must hear from, before it says what is known. */
+export const PATIENCE_MS = 8000;
+
+/** Waits until each node of the clusters has answered or is known not to. */
+export async function settled(cli: QueueCli, clusters: readonly string[]): Promise<void> {
+  for (const name of clusters) cli.queue.connect(name);
+  await until(
+    cli,
+    () =>
+      clusters.every((name) =>
+        (cli.queue.view(name)?.nodes ?? []).every(({ link }) => link.state === 'up' || link.state === 'down'),
+      ),
+    PATIENCE_MS,
+  );
+}
+
+/** Waits for what became of jobs while no process looked after them. */
+export async function caughtUp(cli: QueueCli, clusters: readonly string[]): Promise<void> {
+  if (cli.queue.role !== 'host') return;
+  const live = clusters.filter((name) => {
+    const view = cli.queue.view(name);
+    return view && view.pending + view.running > 0;
+  });
+  await settled(cli, live);
+}
+
+/** The cluster's name, when there is one of that name. @throws CliError */
+export function known({ queue }: QueueCli, name: string): string {
+  if (queue.view(name)) return name;
+  const names = queue.views().map((view) => view.name);
+  throw new CliError(
+    `there is no cluster ${name} (known: ${names.join(', ')}); make one with: cq launch -c ${name} --hosts HOST,…`,
+    EXIT.error,
+  );
+}
