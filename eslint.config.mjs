@@ -14,9 +14,9 @@ const rooms = {
   control: ['task', 'cluster', 'queue', 'store', 'transport', 'engine'],
   cli: ['task', 'cluster', 'queue', 'node', 'transport', 'engine', 'control'],
   editor: ['task'],
-  window: ['cluster', 'queue', 'engine', 'transport'],
-  views: ['queue', 'engine', 'window'],
-  commands: ['task', 'cluster', 'queue', 'engine', 'window', 'views'],
+  window: ['queue', 'transport', 'engine', 'control'],
+  views: ['queue', 'engine', 'control', 'window'],
+  commands: ['task', 'cluster', 'queue', 'engine', 'control', 'window', 'views'],
 };
 const withVscode = ['editor', 'window', 'views', 'commands'];
 

@@ -30,7 +30,7 @@ async function play(engine: Engine): Promise<void> {
   const submit = async (name: string, gpus: string, steps: number): Promise<JobRecord> => {
     const record = await engine.submit(applyOverrides(task, { name, gpus, envs: { STEPS: String(steps) } }), {
       cluster: CLUSTER,
-      user: Engine.userName(),
+      user: os.userInfo().username,
     });
     console.log(`$ exec ${CLUSTER} ${path.basename(file)} -n ${name} --gpus ${gpus}   → job ${record.id}`);
     return record;

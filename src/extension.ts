@@ -4,22 +4,22 @@ import { registerEditor } from './editor';
 import { LogChannels, QueueTree, showStatus } from './views';
 import { EditorFacts, WindowQueue } from './window';
 
-let queue: WindowQueue | undefined;
+let window: WindowQueue | undefined;
 
 /** Builds the object graph. Nothing is opened or connected before it is needed. */
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Cluster Queue', { log: true });
-  queue = new WindowQueue(context.globalState, log);
-  const tree = new QueueTree(queue);
-  const logs = new LogChannels(queue);
-  const facts = new EditorFacts(queue);
-  context.subscriptions.push(log, queue, tree, logs, facts, showStatus(queue), registerEditor(facts));
-  context.subscriptions.push(registerCommands({ queue, tree, logs, log }));
+  window = new WindowQueue(context.globalState, log);
+  const tree = new QueueTree(window);
+  const logs = new LogChannels(window);
+  const facts = new EditorFacts(window);
+  context.subscriptions.push(log, window, tree, logs, facts, showStatus(window), registerEditor(facts));
+  context.subscriptions.push(registerCommands({ window, tree, logs, log }));
   // Jobs went on while no window was open: find out what became of them.
-  if (queue.leftAlive) void queue.open().catch(() => undefined);
+  if (window.leftAlive) void window.open().catch(() => undefined);
 }
 
-/** Stops the engine before the host goes; jobs on nodes go on. */
+/** Lets go of the queue before the host goes; jobs on nodes go on. */
 export async function deactivate(): Promise<void> {
-  await queue?.close();
+  await window?.close();
 }

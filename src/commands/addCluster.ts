@@ -1,16 +1,26 @@
 import * as vscode from 'vscode';
 import { isClusterName, type NodeDefinition } from '../cluster';
-import { nodesOf, sshHosts } from '../window';
+import { nodesOf, type Queue } from '../control';
+import { sshHosts } from '../window';
 import type { Command, CommandContext } from './context';
 
 /** Makes a cluster of hosts of the ssh config, or of names typed by hand; returns its name. */
 export async function addCluster(context: CommandContext): Promise<string | undefined> {
   const title = vscode.l10n.t('Add Cluster');
-  const engine = await context.queue.open();
+  const queue = await context.window.open();
   const nodes = await pickHosts(title);
   if (!nodes || nodes.length === 0) return undefined;
-  const taken = new Set(engine.views().map(({ name }) => name));
-  const name = await vscode.window.showInputBox({
+  const name = await askClusterName(queue, title);
+  if (name === undefined) return undefined;
+  await queue.addCluster({ name, nodes });
+  await vscode.commands.executeCommand('clusterQueue.queue.focus');
+  return name;
+}
+
+/** Asks for the name of a new cluster. */
+export function askClusterName(queue: Queue, title: string): Thenable<string | undefined> {
+  const taken = new Set(queue.views().map(({ name }) => name));
+  return vscode.window.showInputBox({
     title,
     prompt: vscode.l10n.t('Name of the cluster'),
     value: taken.has('mycluster') ? '' : 'mycluster',
@@ -21,13 +31,10 @@ export async function addCluster(context: CommandContext): Promise<string | unde
         : vscode.l10n.t('Begin with a letter; letters, digits, - _ and . may follow.');
     },
   });
-  if (name === undefined) return undefined;
-  await engine.addCluster({ name, nodes });
-  await vscode.commands.executeCommand('clusterQueue.queue.focus');
-  return name;
 }
 
-async function pickHosts(title: string): Promise<NodeDefinition[] | undefined> {
+/** Asks for the hosts of a new cluster. Undefined: the user changed their mind. */
+export async function pickHosts(title: string): Promise<NodeDefinition[] | undefined> {
   const hosts = await sshHosts();
   const other = { label: `$(edit) ${vscode.l10n.t('Other hosts…')}`, host: undefined };
   const picked =

@@ -1,16 +1,16 @@
 import * as vscode from 'vscode';
 import { readSettings } from '../window';
 import { targets, type Command, type CommandContext } from './context';
-import type { Engine } from '../engine';
+import type { Queue } from '../control';
 
 export const refresh: Command = {
   id: 'refresh',
   run: async (context, ...args) => {
-    const engine = await context.queue.open();
+    const queue = await context.window.open();
     const given = targets(context, 'cluster', args).map(({ cluster }) => cluster);
-    const names = given.length > 0 ? given : engine.views().map(({ name }) => name);
+    const names = given.length > 0 ? given : queue.views().map(({ name }) => name);
     await vscode.window.withProgress({ location: { viewId: 'clusterQueue.queue' } }, async () => {
-      await Promise.all(names.map((name) => engine.refresh(name)));
+      await Promise.all(names.map((name) => queue.refresh(name)));
     });
   },
 };
@@ -20,16 +20,16 @@ export const showExtensionLog: Command = { id: 'showExtensionLog', run: ({ log }
 export const removeCluster: Command = {
   id: 'removeCluster',
   run: async (context, ...args) => {
-    const engine = await context.queue.open();
-    for (const { cluster } of targets(context, 'cluster', args)) await engine.removeCluster(cluster);
+    const queue = await context.window.open();
+    for (const { cluster } of targets(context, 'cluster', args)) await queue.removeCluster(cluster);
   },
 };
 
 export const openTerminal: Command = {
   id: 'openTerminal',
   run: async (context, ...args) => {
-    const engine = await context.queue.open();
-    const node = await chooseNode(context, engine, args);
+    const queue = await context.window.open();
+    const node = await chooseNode(context, queue, args);
     if (!node) return;
     const { sshConfigFile } = readSettings();
     const terminal =
@@ -58,15 +58,15 @@ function sshTarget(destination: string): string {
 
 async function chooseNode(
   context: CommandContext,
-  engine: Engine,
+  queue: Queue,
   args: readonly unknown[],
 ): Promise<{ name: string; destination?: string } | undefined> {
   const [given] = targets(context, 'node', args);
-  if (given) return engine.definition(given.cluster).nodes.find(({ name }) => name === given.node);
+  if (given) return queue.definition(given.cluster).nodes.find(({ name }) => name === given.node);
   const clusters = targets(context, 'cluster', args).map(({ cluster }) => cluster);
-  const names = clusters.length > 0 ? clusters : engine.views().map(({ name }) => name);
+  const names = clusters.length > 0 ? clusters : queue.views().map(({ name }) => name);
   const nodes = names.flatMap((cluster) =>
-    engine.definition(cluster).nodes.map((node) => ({ label: node.name, description: cluster, node })),
+    queue.definition(cluster).nodes.map((node) => ({ label: node.name, description: cluster, node })),
   );
   if (nodes.length <= 1) return nodes[0]?.node;
   const picked = await vscode.window.showQuickPick(nodes, { title: vscode.l10n.t('Open Terminal on Node') });

@@ -4,7 +4,7 @@ import type { WindowQueue } from '../window';
 
 /** What commands work with. */
 export interface CommandContext {
-  readonly queue: WindowQueue;
+  readonly window: WindowQueue;
   readonly tree: QueueTree;
   readonly logs: LogChannels;
   /** The extension's own log; never a job's output. */

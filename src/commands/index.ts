@@ -4,12 +4,15 @@ import { openTerminal, refresh, removeCluster, showExtensionLog } from './cluste
 import { register, type CommandContext } from './context';
 import { execCommand, execWithCommand } from './exec';
 import { cancelAll, cancelJob, copyId, openLogFile, runAgain, showLog, showOlder } from './jobs';
+import { launchCommand } from './launch';
+import { hold, moveUp, release, runNext, setPriority } from './order';
 
 /** Registers every command of the extension. */
 export function registerCommands(context: CommandContext): vscode.Disposable {
   return register(context, [
     execCommand,
     execWithCommand,
+    launchCommand,
     addClusterCommand,
     removeCluster,
     refresh,
@@ -22,5 +25,10 @@ export function registerCommands(context: CommandContext): vscode.Disposable {
     runAgain,
     copyId,
     showOlder,
+    moveUp,
+    runNext,
+    hold,
+    release,
+    setPriority,
   ]);
 }

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { Engine } from '../engine';
+import { userName } from '../control';
 import { isFinished } from '../queue';
 import type { JobElement } from '../views';
 import { targets, type Command, type CommandContext } from './context';
@@ -14,16 +14,16 @@ async function chosen(
 ): Promise<Pick<JobElement, 'cluster' | 'id'>[]> {
   const given = targets(context, 'job', args);
   if (given.length > 0) return given;
-  const picked = await pickJob(await context.queue.open(), title, live);
+  const picked = await pickJob(await context.window.open(), title, live);
   return picked ? [picked] : [];
 }
 
 export const cancelJob: Command = {
   id: 'cancelJob',
   run: async (context, ...args) => {
-    const engine = await context.queue.open();
+    const queue = await context.window.open();
     for (const { cluster, id } of await chosen(context, args, vscode.l10n.t('Cancel Job'), true))
-      engine.cancel(cluster, [id]);
+      await queue.cancel(cluster, [id]);
   },
 };
 
@@ -42,10 +42,10 @@ export const openLogFile: Command = {
     if (!job) return;
     // The channel keeps the file growing; opening it first makes sure that the file is there.
     await context.logs.show(job.cluster, job.id);
-    const engine = await context.queue.open();
+    const queue = await context.window.open();
     await vscode.commands.executeCommand(
       'vscode.open',
-      vscode.Uri.file(engine.logFile(engine.job(job.cluster, job.id).record)),
+      vscode.Uri.file(queue.logFile(queue.job(job.cluster, job.id).record)),
     );
   },
 };
@@ -57,9 +57,9 @@ export const runAgain: Command = {
       throw new Error(
         vscode.l10n.t('Trust this folder first: tasks are not run on clusters from an untrusted one.'),
       );
-    const engine = await context.queue.open();
+    const queue = await context.window.open();
     for (const { cluster, id } of await chosen(context, args, vscode.l10n.t('Run Again'), false)) {
-      const record = await engine.runAgain(cluster, id, Engine.userName());
+      const record = await queue.runAgain(cluster, id, userName());
       void vscode.window.showInformationMessage(vscode.l10n.t('job {0} queued on {1}', record.id, cluster));
       await context.logs.show(cluster, record.id);
     }
@@ -84,9 +84,9 @@ export const showOlder: Command = {
 export const cancelAll: Command = {
   id: 'cancelAll',
   run: async (context, ...args) => {
-    const engine = await context.queue.open();
+    const queue = await context.window.open();
     for (const { cluster } of targets(context, 'cluster', args)) {
-      const live = engine
+      const live = queue
         .jobs(cluster, Number.MAX_SAFE_INTEGER)
         .filter(({ record }) => !isFinished(record.status)).length;
       if (live === 0) {
@@ -99,7 +99,7 @@ export const cancelAll: Command = {
         { modal: true },
         yes,
       );
-      if (answer === yes) engine.cancel(cluster, 'all');
+      if (answer === yes) await queue.cancel(cluster, 'all');
     }
   },
 };

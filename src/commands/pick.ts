@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { Engine } from '../engine';
+import type { Queue } from '../control';
 import { addCluster } from './addCluster';
 import { clusterSummary } from '../views';
 import type { CommandContext } from './context';
@@ -7,10 +7,10 @@ import type { CommandContext } from './context';
 /** Asks for a cluster when there is more than one. Undefined: the user changed their mind. */
 export async function pickCluster(
   context: CommandContext,
-  engine: Engine,
+  queue: Queue,
   title: string,
 ): Promise<string | undefined> {
-  const views = engine.views();
+  const views = queue.views();
   const [only] = views;
   if (only && views.length === 1) return only.name;
   const add = { label: `$(add) ${vscode.l10n.t('Add Cluster…')}`, name: undefined };
@@ -24,11 +24,11 @@ export async function pickCluster(
 
 /** Asks for a job of any cluster, for a job command that was called from the palette. */
 export async function pickJob(
-  engine: Engine,
+  queue: Queue,
   title: string,
   live: boolean,
 ): Promise<{ cluster: string; id: number } | undefined> {
-  const jobs = engine.views().flatMap(({ name }) => engine.jobs(name, 100));
+  const jobs = queue.views().flatMap(({ name }) => queue.jobs(name, 100));
   const shown = live ? jobs.filter(({ record }) => record.endedAt === undefined) : jobs;
   if (shown.length === 0) {
     void vscode.window.showInformationMessage(

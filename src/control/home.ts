@@ -13,6 +13,11 @@ export function stateFolder(): string {
   return path.join(process.env.XDG_STATE_HOME ?? path.join(home, '.local', 'state'), 'cluster-queue');
 }
 
+/** Name of the user of this machine, as the USER column shows it. */
+export function userName(): string {
+  return os.userInfo().username;
+}
+
 /** A path with a leading `~` replaced by the user's home. */
 export function expandHome(file: string): string {
   return file === '~' || file.startsWith('~/') ? path.join(os.homedir(), file.slice(1)) : file;

@@ -12,6 +12,7 @@ export function openQueue(options: QueueOptions): Promise<Queue> {
 }
 
 export { launch, type Launched, type LaunchRequest, type LaunchWatcher } from './launch';
-export { expandHome, stateFolder } from './home';
+export { expandHome, stateFolder, userName } from './home';
+export { VERSION } from './version';
 export { nodesOf } from './nodes';
 export type { Queue, QueueLog, QueueOptions, QueueRole } from './queue';

@@ -30,8 +30,14 @@ export class TaskCodeLenses implements vscode.CodeLensProvider {
       command: 'clusterQueue.exec',
       arguments: [document.uri],
     };
+    const launch = {
+      title: `$(rocket) ${vscode.l10n.t('Launch Cluster…')}`,
+      tooltip: vscode.l10n.t('Make a cluster of hosts that fit, set them up, and queue this task there'),
+      command: 'clusterQueue.launch',
+      arguments: [document.uri],
+    };
     const status = document.isUntitled ? undefined : this.jobs.jobStatusOfFile(document.uri.fsPath);
-    const lenses = [new vscode.CodeLens(range, run)];
+    const lenses = [run, launch].map((command) => new vscode.CodeLens(range, command));
     if (status !== undefined) {
       const show = { title: status, command: 'clusterQueue.queue.focus' };
       lenses.push(new vscode.CodeLens(range, show));

@@ -464,9 +464,4 @@ export class Engine {
   private now(): number {
     return this.options.now?.() ?? Date.now();
   }
-
-  /** Name of the user of this machine, as the USER column shows it. */
-  static userName(): string {
-    return os.userInfo().username;
-  }
 }

@@ -95,7 +95,7 @@ export function deviceItem(element: DeviceElement, device: DeviceUsage): vscode.
 export function jobItem({ record, reason }: JobView, now: number): vscode.TreeItem {
   const item = new TreeItem(`${record.id} ${record.name}`);
   item.id = `job:${record.uuid}`;
-  item.contextValue = isFinished(record.status) ? 'job.finished' : 'job.live';
+  item.contextValue = contextOf(record);
   item.iconPath = statusIcon(record.status);
   const parts = [record.spec.resources.replace(/^1x\[(.*)\]$/, '$1')];
   if (reason) parts.push(reason.text);
@@ -123,6 +123,13 @@ export function moreItem(element: MoreElement): vscode.TreeItem {
     arguments: [element],
   };
   return item;
+}
+
+/** What menus go by: `job.waiting`, `job.waiting.held`, `job.placed` or `job.finished`. */
+function contextOf(record: JobRecord): string {
+  if (isFinished(record.status)) return 'job.finished';
+  if (record.status !== 'PENDING') return 'job.placed';
+  return record.held === true ? 'job.waiting.held' : 'job.waiting';
 }
 
 /** What the icon does not say: since when, for how long, and how it ended. */

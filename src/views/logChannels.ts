@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import * as vscode from 'vscode';
-import type { Engine, LogMirror } from '../engine';
+import type { Queue, QueueLog } from '../control';
 import { duration, isFinished, placementText, type JobRecord } from '../queue';
 import type { WindowQueue } from '../window';
 import { ChannelText } from './channelText';
@@ -15,20 +15,20 @@ export class LogChannels implements vscode.Disposable {
   private readonly channels = new Map<string, JobChannel>();
   private readonly subscription: vscode.Disposable;
 
-  constructor(private readonly queue: WindowQueue) {
-    this.subscription = queue.onDidChange(({ jobs }) => {
+  constructor(private readonly window: WindowQueue) {
+    this.subscription = window.onDidChange(({ jobs }) => {
       for (const record of jobs) this.channels.get(record.uuid)?.update(record);
     });
   }
 
   /** Shows a job's log without taking the focus. @throws QueueError */
   async show(cluster: string, id: number): Promise<void> {
-    const engine = await this.queue.open();
-    const { record } = engine.job(cluster, id);
+    const queue = await this.window.open();
+    const { record } = queue.job(cluster, id);
     let channel = this.channels.get(record.uuid);
     if (!channel) {
       this.makeRoom();
-      channel = new JobChannel(engine, record);
+      channel = new JobChannel(queue, record);
       this.channels.set(record.uuid, channel);
       channel.start();
     }
@@ -53,7 +53,7 @@ export class LogChannels implements vscode.Disposable {
 class JobChannel implements vscode.Disposable {
   private readonly channel: vscode.OutputChannel;
   private readonly text = new ChannelText();
-  private readonly mirror: LogMirror;
+  private readonly mirror: QueueLog;
   private readonly release: () => void;
   private readonly unsubscribe: (() => void)[] = [];
   private chars = 0;
@@ -63,11 +63,11 @@ class JobChannel implements vscode.Disposable {
   ended = false;
 
   constructor(
-    private readonly engine: Engine,
+    private readonly queue: Queue,
     private record: JobRecord,
   ) {
     this.channel = vscode.window.createOutputChannel(`${record.cluster} job ${record.id} (${record.name})`);
-    const { mirror, release } = engine.log(record.cluster, record.id);
+    const { mirror, release } = queue.log(record.cluster, record.id);
     this.mirror = mirror;
     this.release = release;
   }
@@ -101,7 +101,7 @@ class JobChannel implements vscode.Disposable {
     if (record.status === this.status) return;
     this.status = record.status;
     if (record.status === 'PENDING') {
-      const { reason } = this.engine.job(record.cluster, record.id);
+      const { reason } = this.queue.job(record.cluster, record.id);
       const why = reason === undefined || reason.kind === 'starting' ? '' : `: ${reason.text}`;
       this.note(vscode.l10n.t('job {0} is queued on {1}{2}', record.id, record.cluster, why));
     }

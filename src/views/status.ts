@@ -2,12 +2,12 @@ import * as vscode from 'vscode';
 import type { WindowQueue } from '../window';
 
 /** The status bar's word on the queue: what runs and what waits; a click opens the view. */
-export function showStatus(queue: WindowQueue): vscode.Disposable {
+export function showStatus(window: WindowQueue): vscode.Disposable {
   const item = vscode.window.createStatusBarItem('clusterQueue.status', vscode.StatusBarAlignment.Left);
   item.name = 'Cluster Queue';
   item.command = 'clusterQueue.queue.focus';
-  const subscription = queue.onDidChange(() => {
-    const views = queue.engine?.views() ?? [];
+  const subscription = window.onDidChange(() => {
+    const views = window.queue?.views() ?? [];
     const running = views.reduce((sum, view) => sum + view.running, 0);
     const pending = views.reduce((sum, view) => sum + view.pending, 0);
     if (running + pending === 0) {

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
-import type { Engine } from '../engine';
+import type { Queue } from '../control';
 import type { WindowQueue } from '../window';
+import { QueueDrop } from './drop';
 import {
   clusterItem,
   deviceItem,
@@ -18,7 +19,7 @@ const SHOW_EVERY_MS = 100;
 // Ages in the tree ("2 mins ago") while it can be seen.
 const AGE_MS = 20_000;
 
-/** The Cluster Queue view: clusters, their nodes, and their jobs, newest first. It renders what the engine has. */
+/** The Cluster Queue view: clusters, their nodes, and their jobs, newest first. It renders what the queue has. */
 export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<Element | undefined>();
   readonly onDidChangeTreeData = this.changed.event;
@@ -29,19 +30,20 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   private readonly view: vscode.TreeView<Element>;
   private readonly subscriptions: vscode.Disposable[];
 
-  constructor(private readonly queue: WindowQueue) {
+  constructor(private readonly window: WindowQueue) {
     this.view = vscode.window.createTreeView('clusterQueue.queue', {
       treeDataProvider: this,
       showCollapseAll: true,
       canSelectMany: true,
+      dragAndDropController: new QueueDrop(window),
     });
     const ageing = setInterval(() => {
       if (this.view.visible) this.changed.fire(undefined);
     }, AGE_MS);
     this.subscriptions = [
       this.view,
-      queue.onDidChangeState(() => this.changed.fire(undefined)),
-      queue.onDidChange(({ clusters }) => this.show(clusters)),
+      window.onDidChangeState(() => this.changed.fire(undefined)),
+      window.onDidChange(({ clusters }) => this.show(clusters)),
       this.view.onDidChangeVisibility(({ visible }) => {
         if (visible) this.connectAll();
       }),
@@ -63,17 +65,17 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   async getChildren(element?: Element): Promise<Element[]> {
     if (!element) {
       // The view is open: now the queue is needed. Why it failed is said by the view's welcome.
-      const engine = this.queue.engine ?? (await this.queue.open().catch(() => undefined));
-      if (!engine) return [];
+      const queue = this.window.queue ?? (await this.window.open().catch(() => undefined));
+      if (!queue) return [];
       this.connectAll();
-      return engine.views().map(({ name }) => this.cluster(name));
+      return queue.views().map(({ name }) => this.cluster(name));
     }
-    const { engine } = this.queue;
-    if (!engine) return [];
-    if (element.kind === 'cluster') return this.ofCluster(engine, element.cluster);
+    const { queue } = this.window;
+    if (!queue) return [];
+    if (element.kind === 'cluster') return this.ofCluster(queue, element.cluster);
     if (element.kind !== 'node') return [];
     const devices =
-      this.find(engine, element.cluster)?.nodes.find(({ name }) => name === element.node)?.usage?.devices ??
+      this.find(queue, element.cluster)?.nodes.find(({ name }) => name === element.node)?.usage?.devices ??
       [];
     return devices.map(({ index }) => ({
       kind: 'device',
@@ -84,9 +86,9 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   }
 
   getTreeItem(element: Element): vscode.TreeItem {
-    const { engine } = this.queue;
-    const view = engine && this.find(engine, element.cluster);
-    if (!engine || !view) return new vscode.TreeItem('');
+    const { queue } = this.window;
+    const view = queue && this.find(queue, element.cluster);
+    if (!queue || !view) return new vscode.TreeItem('');
     switch (element.kind) {
       case 'cluster':
         return clusterItem(view);
@@ -101,7 +103,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
         return usage ? deviceItem(element, usage) : new vscode.TreeItem(`GPU ${element.index}`);
       }
       case 'job':
-        return jobItem(engine.job(element.cluster, element.id), Date.now());
+        return jobItem(queue.job(element.cluster, element.id), Date.now());
       case 'more':
         return moreItem(element);
     }
@@ -113,11 +115,11 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
     this.changed.dispose();
   }
 
-  private ofCluster(engine: Engine, cluster: string): Element[] {
-    const view = this.find(engine, cluster);
+  private ofCluster(queue: Queue, cluster: string): Element[] {
+    const view = this.find(queue, cluster);
     if (!view) return [];
     const limit = this.limits.get(cluster) ?? PAGE;
-    const jobs = engine.jobs(cluster, limit + 1);
+    const jobs = queue.jobs(cluster, limit + 1);
     return [
       ...view.nodes.map(({ name }): Element => ({ kind: 'node', cluster, node: name })),
       ...jobs.slice(0, limit).map(({ record }): JobElement => ({ kind: 'job', cluster, id: record.id })),
@@ -131,13 +133,13 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
     return element;
   }
 
-  private find(engine: Engine, cluster: string): ReturnType<Engine['views']>[number] | undefined {
-    return engine.view(cluster);
+  private find(queue: Queue, cluster: string): ReturnType<Queue['views']>[number] | undefined {
+    return queue.view(cluster);
   }
 
   private connectAll(): void {
-    const { engine } = this.queue;
-    for (const { name } of engine?.views() ?? []) engine?.connect(name);
+    const { queue } = this.window;
+    for (const { name } of queue?.views() ?? []) queue?.connect(name);
   }
 
   private show(clusters: ReadonlySet<string>): void {
@@ -153,9 +155,9 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   private flush(): void {
     const names = [...this.dirty];
     this.dirty.clear();
-    const { engine } = this.queue;
-    const known = new Set(engine?.views().map(({ name }) => name));
-    const running = engine?.views().reduce((sum, view) => sum + view.running, 0) ?? 0;
+    const { queue } = this.window;
+    const known = new Set(queue?.views().map(({ name }) => name));
+    const running = queue?.views().reduce((sum, view) => sum + view.running, 0) ?? 0;
     this.view.badge =
       running === 0 ? undefined : { value: running, tooltip: vscode.l10n.t('{0} jobs on nodes', running) };
     // A cluster that came or went changes the root.

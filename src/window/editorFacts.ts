@@ -37,7 +37,7 @@ export class EditorFacts implements vscode.Disposable {
   }
 
   /** Nothing before the queue is open: completion must not open it. */
-  readonly knownGpus = (): KnownGpu[] => gpusOf(this.queue.engine?.views() ?? []);
+  readonly knownGpus = (): KnownGpu[] => gpusOf(this.queue.queue?.views() ?? []);
 
   readonly jobStatusOfFile = (fsPath: string): string | undefined => {
     const record = this.newest.get(fsPath);
@@ -56,9 +56,9 @@ export class EditorFacts implements vscode.Disposable {
   }
 
   private readAll(): void {
-    const { engine } = this.queue;
-    if (!engine) return;
-    for (const { name } of engine.views()) for (const { record } of engine.jobs(name)) this.keep(record);
+    const { queue } = this.queue;
+    if (!queue) return;
+    for (const { name } of queue.views()) for (const { record } of queue.jobs(name)) this.keep(record);
     this.changed.fire();
   }
 

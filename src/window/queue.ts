@@ -1,12 +1,13 @@
 import * as vscode from 'vscode';
-import { Engine, type QueueChange } from '../engine';
-import { readSettings, stateFolder } from './settings';
+import { openQueue, stateFolder, VERSION, type Queue } from '../control';
+import type { QueueChange } from '../engine';
+import { readSettings } from './settings';
 import { windowPrompter } from './prompter';
 
 /** Whether this window has the queue. */
 export type QueueState =
   | { readonly state: 'closed' | 'opening' }
-  | { readonly state: 'open'; readonly engine: Engine }
+  | { readonly state: 'open'; readonly queue: Queue }
   | { readonly state: 'failed'; readonly message: string };
 
 /** Name of the cluster that is this machine itself. */
@@ -17,7 +18,7 @@ const ALIVE_KEY = 'jobsAlive';
 /** The queue as this window has it: opened when it is first needed, closed with the window. */
 export class WindowQueue implements vscode.Disposable {
   private current: QueueState = { state: 'closed' };
-  private opening: Promise<Engine> | undefined;
+  private opening: Promise<Queue> | undefined;
   private readonly stateEmitter = new vscode.EventEmitter<QueueState>();
   private readonly changeEmitter = new vscode.EventEmitter<QueueChange>();
   readonly onDidChangeState = this.stateEmitter.event;
@@ -32,9 +33,9 @@ export class WindowQueue implements vscode.Disposable {
     return this.current;
   }
 
-  /** The engine if it is open. */
-  get engine(): Engine | undefined {
-    return this.current.state === 'open' ? this.current.engine : undefined;
+  /** The queue if it is open. */
+  get queue(): Queue | undefined {
+    return this.current.state === 'open' ? this.current.queue : undefined;
   }
 
   /** True when jobs were alive as a window last closed the queue. */
@@ -42,8 +43,8 @@ export class WindowQueue implements vscode.Disposable {
     return this.memory.get(ALIVE_KEY, false);
   }
 
-  /** The engine; opens it at the first call, and again after a failure. @throws StoreError */
-  open(): Promise<Engine> {
+  /** The queue; opens it at the first call, and again after a failure. @throws StoreError, QueueError `version` */
+  open(): Promise<Queue> {
     this.opening ??= this.start().catch((error: unknown) => {
       this.opening = undefined;
       const message = error instanceof Error ? error.message : String(error);
@@ -60,36 +61,37 @@ export class WindowQueue implements vscode.Disposable {
     this.changeEmitter.dispose();
   }
 
-  /** Stops the engine and lets another window have the queue. Jobs go on. */
+  /** Lets go of the queue; another window takes it over. Jobs go on. */
   async close(): Promise<void> {
     const opening = this.opening;
     this.opening = undefined;
     this.current = { state: 'closed' };
-    const engine = await opening?.catch(() => undefined);
-    await engine?.close();
+    const queue = await opening?.catch(() => undefined);
+    await queue?.close();
   }
 
-  private async start(): Promise<Engine> {
+  private async start(): Promise<Queue> {
     this.set({ state: 'opening' });
     const { sshConfigFile, graceSeconds, virtualGpus } = readSettings();
-    const engine = await Engine.open({
+    const queue = await openQueue({
+      version: VERSION,
       home: stateFolder(),
       prompter: windowPrompter,
       graceS: graceSeconds,
       ...(sshConfigFile === undefined ? {} : { sshConfigFile }),
     });
-    await engine.defineLocal(LOCAL, virtualGpus);
-    engine.onDidChange((change) => {
-      void this.memory.update(ALIVE_KEY, engine.busy);
+    await queue.defineLocal(LOCAL, virtualGpus);
+    queue.onDidChange((change) => {
+      void this.memory.update(ALIVE_KEY, queue.busy);
       this.changeEmitter.fire(change);
     });
-    engine.onTrouble((error) => {
+    queue.onTrouble((error) => {
       this.log.error(error.message);
       void vscode.window.showErrorMessage(error.message);
     });
-    if (engine.repair) this.log.warn(JSON.stringify(engine.repair));
-    this.set({ state: 'open', engine });
-    return engine;
+    if (queue.repair) this.log.warn(JSON.stringify(queue.repair));
+    this.set({ state: 'open', queue });
+    return queue;
   }
 
   private set(state: QueueState): void {

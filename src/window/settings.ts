@@ -1,6 +1,5 @@
-import os from 'node:os';
-import path from 'node:path';
 import * as vscode from 'vscode';
+import { expandHome } from '../control';
 
 /** The settings `clusterQueue.*` as this window has them now. */
 export interface Settings {
@@ -20,22 +19,6 @@ export function readSettings(): Settings {
     virtualGpus: parseVirtual(config.get<string>('local.virtualGpus', '')),
     graceSeconds: config.get<number>('cancel.graceSeconds', 10),
   };
-}
-
-/** The state folder: `CLUSTER_QUEUE_HOME`, or where this system keeps the state of programs. */
-export function stateFolder(): string {
-  const named = process.env.CLUSTER_QUEUE_HOME;
-  if (named !== undefined && named !== '') return expandHome(named);
-  const home = os.homedir();
-  if (process.platform === 'darwin')
-    return path.join(home, 'Library', 'Application Support', 'cluster-queue');
-  if (process.platform === 'win32')
-    return path.join(process.env.LOCALAPPDATA ?? path.join(home, 'AppData', 'Local'), 'cluster-queue');
-  return path.join(process.env.XDG_STATE_HOME ?? path.join(home, '.local', 'state'), 'cluster-queue');
-}
-
-function expandHome(file: string): string {
-  return file === '~' || file.startsWith('~/') ? path.join(os.homedir(), file.slice(1)) : file;
 }
 
 function parseVirtual(text: string): Settings['virtualGpus'] {

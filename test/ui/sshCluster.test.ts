@@ -11,6 +11,16 @@ run: |
   for i in $(seq 1 40); do echo "step $i"; sleep 0.2; done
 `;
 
+const cluster = `name: first
+num_nodes: 2
+resources:
+  accelerators: V100:4
+setup: |
+  echo "installing on $SKYPILOT_SETUP_NODE_RANK"
+run: |
+  echo "first job on $SKYPILOT_NODE_RANK"
+`;
+
 describe('a person with two GPU boxes in their ssh config', function () {
   if (!haveSshd) return;
   // One story: each part begins where the one before it ended.
@@ -30,7 +40,7 @@ describe('a person with two GPU boxes in their ssh config', function () {
     nodes.configure('Host *\n  StrictHostKeyChecking ask');
     window = await openWorkbench({
       workspace: examples,
-      files: { 'long.task.yaml': long },
+      files: { 'long.task.yaml': long, 'cluster.task.yaml': cluster },
       theme: 'Default Dark Modern',
       settings: { 'clusterQueue.ssh.configFile': nodes.configFile },
     });
@@ -100,5 +110,45 @@ describe('a person with two GPU boxes in their ssh config', function () {
     await window.output('step 40');
     const log = readFileSync(path.join(window.home, 'queue', 'logs', 'mycluster', '2-long.log'), 'utf8');
     assert.equal(log, Array.from({ length: 40 }, (_, index) => `step ${index + 1}\n`).join(''));
+  });
+
+  it('launches a cluster of hosts that fit: setup on all of them, then the task', async () => {
+    const menu = await window.rightClickFile('cluster.task.yaml');
+    await menu.pick('Launch Cluster…');
+    const widget = window.page.locator('.quick-input-widget');
+    await widget.getByRole('option').filter({ hasText: 'New cluster of SSH hosts…' }).click();
+    for (const host of ['gpu-box-1', 'gpu-box-2']) {
+      await widget.locator('.monaco-list-row').filter({ hasText: host }).first().click();
+    }
+    await widget.getByRole('button', { name: 'OK' }).click();
+    await window.enter('second');
+    await window.notification(/queued on second: job 1 \(setup\), then job 2 \(first\)/);
+    await window.openView('Cluster Queue');
+    await window.treeItem(/job 2 first.*SUCCEEDED/).click();
+    await window.output('(rank 1, gpu-box-2) first job on 1');
+    await window.screenshot('launched');
+  });
+
+  it('moves and holds waiting jobs from their menus', async () => {
+    for (let i = 0; i < 3; i++) {
+      const menu = await window.rightClickFile('two-nodes.task.yaml');
+      await menu.pick('Exec on Cluster…');
+      await window.quickPick('second');
+      await window.notification(new RegExp(`job ${3 + i} queued on second`));
+    }
+    await window.openView('Cluster Queue');
+    const hold = await window.rightClick(window.treeItem(/job 4 two-nodes/));
+    await hold.pick('Hold');
+    await window.treeItem(/job 4 two-nodes.*held/).waitFor();
+    const next = await window.rightClick(window.treeItem(/job 5 two-nodes/));
+    assert.deepEqual(
+      (await next.items()).filter((item) => /Run Next|Move Up|Hold|Release|Priority/.test(item)).length,
+      4,
+    );
+    await next.pick('Run Next');
+    await window.treeItem(/job 5 two-nodes.*SUCCEEDED/).waitFor();
+    const release = await window.rightClick(window.treeItem(/job 4 two-nodes.*held/));
+    await release.pick('Release');
+    await window.treeItem(/job 4 two-nodes.*SUCCEEDED/).waitFor();
   });
 });
