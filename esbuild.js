@@ -42,7 +42,8 @@ async function main() {
       ...common,
       entryPoints: { cq: 'src/cli/main.ts' },
       outdir: 'dist',
-      banner: { js: '#!/usr/bin/env node' },
+      // Node itself takes --env-file wherever it stands, unless a -- comes before.
+      banner: { js: '#!/usr/bin/env -S node --' },
     },
   ];
   if (has('--tests')) {

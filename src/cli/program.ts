@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { version } from '../../package.json';
+import { VERSION } from '../control/version';
 import { addCancel } from './commands/cancel';
 import { addCheck } from './commands/check';
 import { addCompletion } from './commands/completion';
@@ -8,6 +8,7 @@ import { addEngine } from './commands/engine';
 import { addExec } from './commands/exec';
 import { addLaunch } from './commands/launch';
 import { addLogs } from './commands/logs';
+import { addOrder } from './commands/order';
 import { addQueue } from './commands/queue';
 import { addStatus } from './commands/status';
 import { addValidate } from './commands/validate';
@@ -41,7 +42,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 function build(cli: Cli, end: (code: number) => void): Command {
   const program = new Command('cq')
     .description('A job queue for the GPU machines you reach over SSH. Task files are SkyPilot’s.')
-    .version(version, '-V, --version')
+    .version(VERSION, '-V, --version')
     .exitOverride()
     .showSuggestionAfterError()
     .addHelpText('after', ENVIRONMENT);
@@ -51,6 +52,7 @@ function build(cli: Cli, end: (code: number) => void): Command {
     addQueue,
     addLogs,
     addCancel,
+    addOrder,
     addStatus,
     addDown,
     addCheck,

@@ -1,11 +1,11 @@
-import os from 'node:os';
+import { userName } from '../control/home';
 import { duration, isFinished, type JobRecord } from '../queue';
 import { EXIT, exitCodeOf } from './exitCodes';
 import { jobJson } from './json';
 import { readTask, type TaskFlags } from './readTask';
 import { streamLog } from './streamLog';
 import { toneOf } from './terminal';
-import { until, type QueueCli } from './withQueue';
+import { settled, until, type QueueCli } from './withQueue';
 
 /** Options of the commands that queue a job. */
 export interface RunFlags extends TaskFlags {
@@ -23,9 +23,11 @@ export async function runJob(
   { task, file }: ReturnType<typeof readTask>,
   flags: RunFlags & { readonly after?: readonly number[] },
 ): Promise<number> {
+  // Only a node that was looked at once can be known to be too small.
+  if (cli.queue.view(cluster)?.nodes.some(({ usage }) => !usage)) await settled(cli, [cluster]);
   const record = await cli.queue.submit(task, {
     cluster,
-    user: os.userInfo().username,
+    user: userName(),
     ...(file === undefined ? {} : { file }),
     ...(flags.after === undefined ? {} : { after: flags.after }),
   });

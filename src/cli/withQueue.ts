@@ -1,5 +1,5 @@
 import type { Queue } from '../control';
-import { version } from '../../package.json';
+import { VERSION } from '../control/version';
 import { CliError } from './errors';
 import { EXIT } from './exitCodes';
 import type { Terminal } from './terminal';
@@ -36,7 +36,7 @@ export async function withQueue(cli: Cli, work: (cli: QueueCli) => Promise<numbe
     const { terminalPrompter } = await import('./ask');
     const queue = await openQueue({
       home: stateFolder(),
-      version,
+      version: VERSION,
       ...(config === '' ? {} : { sshConfigFile: expandHome(config) }),
       ...(terminal.canAsk ? { prompter: terminalPrompter } : {}),
     });

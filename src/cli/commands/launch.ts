@@ -1,4 +1,5 @@
 import os from 'node:os';
+import { userName } from '../../control/home';
 import { Option, type Command } from 'commander';
 import type { ClusterDefinition, NodeDefinition } from '../../cluster';
 import type { JobRecord } from '../../queue';
@@ -51,7 +52,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
               name: flags.cluster,
               nodes: await nodesFor(open, flags, virtual),
               task,
-              user: os.userInfo().username,
+              user: userName(),
               ...(file === undefined ? {} : { file }),
             },
             { say: (words) => cli.terminal.note(words), signal: open.signal },

@@ -1,0 +1,66 @@
+import { Option, type Command } from 'commander';
+import type { Reorder } from '../../engine';
+import { UsageError } from '../errors';
+import { EXIT } from '../exitCodes';
+import { jobId } from '../numbers';
+import { known, withQueue, type Cli } from '../withQueue';
+
+interface MoveFlags {
+  readonly first?: boolean;
+  readonly up?: boolean;
+  readonly before?: number;
+  readonly priority?: string;
+}
+
+/** `cq hold`, `cq release` and `cq move`: the order in which waiting jobs start. */
+export function addOrder(program: Command, cli: Cli, end: (code: number) => void): void {
+  const reorder = async (cluster: string, words: readonly string[], change: Reorder): Promise<void> => {
+    const ids = words.map(jobId);
+    end(
+      await withQueue(cli, async (open) => {
+        known(open, cluster);
+        for (const id of ids) await open.queue.reorder(cluster, id, change);
+        return EXIT.ok;
+      }),
+    );
+  };
+  for (const [name, held, description] of [
+    ['hold', true, 'keep waiting jobs from starting'],
+    ['release', false, 'let held jobs start again'],
+  ] as const) {
+    program
+      .command(name)
+      .description(description)
+      .argument('<cluster>')
+      .argument('<job_ids...>')
+      .action((cluster: string, words: string[]) => reorder(cluster, words, { held }));
+  }
+  program
+    .command('move')
+    .description('change the place of a waiting job in the queue')
+    .argument('<cluster>')
+    .argument('<job_id>')
+    .option('--first', 'before all others')
+    .option('--up', 'one place earlier')
+    .addOption(new Option('--before <job_id>', 'just before another job').argParser(jobId))
+    .option('--priority <n>', 'from -1000 to 1000; higher starts first')
+    .action((cluster: string, word: string, flags: MoveFlags) => reorder(cluster, [word], changeOf(flags)));
+}
+
+function changeOf({ first, up, before, priority }: MoveFlags): Reorder {
+  const moves: Reorder[] = [
+    ...(first === true ? [{ move: 'first' as const }] : []),
+    ...(up === true ? [{ move: 'up' as const }] : []),
+    ...(before === undefined ? [] : [{ move: before }]),
+    ...(priority === undefined ? [] : [{ priority: priorityOf(priority) }]),
+  ];
+  const [change, second] = moves;
+  if (!change || second) throw new UsageError('say where: one of --first, --up, --before and --priority');
+  return change;
+}
+
+function priorityOf(text: string): number {
+  if (!/^-?\d{1,4}$/.test(text) || Math.abs(Number(text)) > 1000)
+    throw new UsageError(`--priority ${text}: write a whole number from -1000 to 1000`);
+  return Number(text);
+}

@@ -1,0 +1,278 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { haveSshd, TestNodes } from '../support/sshd';
+import { Cq } from './cq';
+
+interface Job {
+  readonly id: number;
+  readonly name: string;
+  readonly status: string;
+  readonly nodes: { readonly node: string; readonly devices: number[] }[];
+  readonly reason: string | null;
+  readonly place: number | null;
+  readonly startedAt: string | null;
+  readonly exitCodes: (number | null)[] | null;
+}
+
+const FILE = `
+name: huggingface
+resources:
+  accelerators: V100:4
+run: |
+  echo "devices=$CUDA_VISIBLE_DEVICES"
+  while [ ! -e "$HOME/end-$SKYPILOT_INTERNAL_JOB_ID" ]; do sleep 0.05; done
+`;
+
+describe('cq, on a real sshd node of 4 × V100', function () {
+  if (!haveSshd) return;
+  this.timeout(60_000);
+  const nodes = new TestNodes();
+  const cq = new Cq({ CLUSTER_QUEUE_SSH_CONFIG: nodes.configFile });
+  const engine = { stop: (): Promise<unknown> => Promise.resolve() };
+  let home = '';
+  before(async () => {
+    ({ home } = await nodes.add('node-a', {
+      gpus: { name: 'Tesla V100-SXM2-16GB', count: 4, memoryMiB: 16384 },
+    }));
+    const running = cq.start('engine');
+    await running.said(/this process has the queue/);
+    engine.stop = () => running.stop('SIGINT');
+  });
+  after(async () => {
+    await engine.stop();
+    await cq.close();
+    await nodes.close();
+  });
+
+  const jobs = async (cluster: string): Promise<Job[]> => {
+    const { stdout } = await cq.run('queue', cluster, '--json');
+    return (JSON.parse(stdout) as Record<string, Job[]>)[cluster] ?? [];
+  };
+  const statuses = async (): Promise<string[]> =>
+    (await jobs('mycluster')).map(({ status }) => status).reverse();
+  const until = async (wanted: readonly string[]): Promise<void> => {
+    const watch = cq.start('queue', 'mycluster', '--json', '--watch');
+    const inOrder = [...wanted].reverse().map((status) => `"status":"${status}"[^}]*}[^}]*`);
+    await watch.said(new RegExp(inOrder.join('[^\\n]*')));
+    assert.equal((await watch.stop('SIGINT')).code, 0);
+    assert.deepEqual(await statuses(), wanted);
+  };
+
+  it('goes through the worked example: job5 passes job4, and every job has its own devices', async () => {
+    const file = path.join(cq.dir, 'huggingface.yaml');
+    writeFileSync(file, FILE);
+    const end = (id: number): void => writeFileSync(path.join(home, `end-${id}`), '');
+    const launched = await cq.run('launch', '-c', 'mycluster', '--hosts', 'node-a', file, '-d');
+    assert.equal(launched.code, 0, launched.stderr);
+    assert.match(launched.stderr, /node-a: 4 × V100[^]*job 1 queued on mycluster/);
+    for (const [name, gpus] of [
+      ['job2', 'V100:1'],
+      ['job3', 'V100:1'],
+      ['job4', 'V100:4'],
+      ['job5', 'V100:2'],
+    ] as const) {
+      const { code, stderr } = await cq.run('exec', 'mycluster', file, '-d', '-n', name, '--gpus', gpus);
+      assert.equal(code, 0, stderr);
+    }
+    await until(['RUNNING', 'PENDING', 'PENDING', 'PENDING', 'PENDING']);
+    const fourth = (await jobs('mycluster')).find(({ id }) => id === 4);
+    assert.match(fourth?.reason ?? '', /waiting for 4 × V100 on 1 node: 0 free \(job 1 has 4\)/);
+    assert.equal(fourth?.place, 3);
+
+    end(1);
+    await until(['SUCCEEDED', 'RUNNING', 'RUNNING', 'PENDING', 'RUNNING']);
+    const table = (await cq.run('queue', 'mycluster')).stdout.split('\n').map((line) => line.split(/ {2,}/));
+    assert.deepEqual(table[0], ['ID', 'NAME', 'USER', 'SUBMITTED', 'STARTED', 'STATUS']);
+    assert.deepEqual(
+      table.slice(1, 6).map(([id, name, , , started, status]) => [id, name, started === '-', status]),
+      [
+        ['5', 'job5', false, 'RUNNING'],
+        ['4', 'job4', true, 'PENDING'],
+        ['3', 'job3', false, 'RUNNING'],
+        ['2', 'job2', false, 'RUNNING'],
+        ['1', 'huggingface', false, 'SUCCEEDED'],
+      ],
+    );
+    const wide = (await cq.run('queue', 'mycluster', '--wide', '--skip-finished')).stdout;
+    assert.match(
+      wide,
+      /^ID +NAME .* DURATION +RESOURCES +NODES +REASON\n5 +job5 .*1x\[V100:2\] +node-a\[\d,\d\]/,
+    );
+    assert.match(wide, /^4 +job4 .* waiting for 4 × V100/m);
+    assert.doesNotMatch(wide, /huggingface/);
+
+    const following = cq.start('logs', 'mycluster', '4');
+    for (const id of [2, 3, 5]) end(id);
+    await until(['SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED', 'RUNNING', 'SUCCEEDED']);
+    assert.deepEqual((await cq.run('logs', 'mycluster', '4', '--status')).stdout, 'Job 4: RUNNING\n');
+    end(4);
+    const followed = await following.end;
+    assert.equal(followed.code, 0);
+    assert.equal(followed.stdout, 'devices=0,1,2,3\n');
+    assert.match(followed.stderr, /job 4 SUCCEEDED after/);
+    const seen = await Promise.all(
+      [1, 2, 3, 5].map(async (id) => {
+        const { code, stdout } = await cq.run('logs', 'mycluster', String(id), '--no-follow');
+        assert.equal(code, 0);
+        return /^devices=([\d,]+)\n$/.exec(stdout)?.[1]?.split(',') ?? [];
+      }),
+    );
+    assert.deepEqual(seen[0], ['0', '1', '2', '3']);
+    assert.deepEqual(seen.slice(1).flat().sort(), ['0', '1', '2', '3']);
+  });
+
+  it('streams stdout and ends with the code of the job', async () => {
+    const good = await cq.run('exec', 'mycluster', '--env', 'WHO=me', '--', 'echo "hi $WHO"; echo err >&2');
+    assert.deepEqual([good.code, good.stdout], [0, 'hi me\nerr\n']);
+    const failed = await cq.run('exec', 'mycluster', '--', 'exit 7');
+    assert.equal(failed.code, 100);
+    assert.match(failed.stderr, /FAILED.*: exit code 7/);
+    const json = await cq.run('exec', 'mycluster', '--json', '--', 'echo hidden; exit 7');
+    assert.equal(json.code, 100);
+    const job = JSON.parse(json.stdout) as Job;
+    assert.deepEqual([job.status, job.exitCodes], ['FAILED', [7]]);
+    assert.equal((await cq.run('logs', 'mycluster', '--status')).code, 100);
+    assert.equal((await cq.run('logs', 'mycluster', '999')).code, 102);
+  });
+
+  it('takes values from an env file, and keeps secrets secret', async () => {
+    const env = path.join(cq.dir, 'values.env');
+    writeFileSync(env, 'LR="0.1"\nTOKEN=s3cret\n');
+    const file = path.join(cq.dir, 'values.yaml');
+    writeFileSync(file, 'envs:\n  LR:\nsecrets:\n  TOKEN:\nrun: echo "$LR ${#TOKEN}"\n');
+    const { code, stdout, stderr } = await cq.run('exec', 'mycluster', file, '--env-file', env);
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, '0.1 6\n');
+    assert.doesNotMatch((await cq.run('queue', 'mycluster', '--json')).stdout, /s3cret/);
+  });
+
+  it('is left by Ctrl-C while the job goes on, and says how to come back', async () => {
+    const running = cq.start('exec', 'mycluster', '--', 'echo began; sleep 60');
+    await running.said(/began/);
+    const left = await running.stop('SIGINT');
+    assert.equal(left.code, 101);
+    const [, id = ''] =
+      /job (\d+) goes on\. Its log: cq logs mycluster \1 · to end it: cq cancel mycluster \1/.exec(
+        left.stderr,
+      ) ?? [];
+    assert.notEqual(id, '');
+    const shown = await cq.run('logs', 'mycluster', id, '--no-follow');
+    assert.deepEqual([shown.code, shown.stdout], [101, 'began\n']);
+    const refused = await cq.run('cancel', 'mycluster', '--all');
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /say -y/);
+    const cancelled = await cq.run('cancel', 'mycluster', id);
+    assert.deepEqual([cancelled.code, cancelled.stdout], [0, `cancelled on mycluster: job ${id}\n`]);
+    assert.equal((await cq.run('logs', 'mycluster', id)).code, 103);
+  });
+
+  it('prints the last lines only, and copies a whole log', async () => {
+    await cq.run('exec', 'mycluster', '--', 'seq 1 1000');
+    const tail = await cq.run('logs', 'mycluster', '--tail', '2');
+    assert.deepEqual([tail.code, tail.stdout], [0, '999\n1000\n']);
+    const synced = await cq.run('logs', 'mycluster', '--sync-down', path.join(cq.dir, 'down'));
+    assert.equal(synced.code, 0);
+    assert.match(readFileSync(synced.stdout.trim(), 'utf8'), /^1\n2\n[^]*\n1000\n$/);
+  });
+
+  it('holds, releases and moves jobs, and starts one after another', async () => {
+    const blocker = cq.start('exec', 'mycluster', '--gpus', 'V100:4', '--', 'echo began; sleep 60');
+    await blocker.said(/began/);
+    const queued = async (...options: string[]): Promise<string> => {
+      const { stdout } = await cq.run('exec', 'mycluster', '-d', '--json', ...options, '--', 'true');
+      return String((JSON.parse(stdout) as Job).id);
+    };
+    const [a, b] = [await queued('--gpus', 'V100:4'), await queued('--gpus', 'V100:4')];
+    assert.equal((await cq.run('move', 'mycluster', b, '--first')).code, 0);
+    assert.equal((await cq.run('hold', 'mycluster', a)).code, 0);
+    const job = async (id: string): Promise<Job | undefined> =>
+      (await jobs('mycluster')).find((one) => String(one.id) === id);
+    assert.equal((await job(b))?.place, 1);
+    assert.match((await job(a))?.reason ?? '', /held/);
+    const c = await queued('--after', b);
+    await cq.run('cancel', 'mycluster', String(Number(a) - 1));
+    assert.equal((await cq.run('logs', 'mycluster', c)).code, 0);
+    assert.equal((await job(a))?.status, 'PENDING');
+    assert.equal((await cq.run('release', 'mycluster', a)).code, 0);
+    assert.equal((await cq.run('logs', 'mycluster', a)).code, 0);
+    await blocker.end;
+  });
+
+  it('tells what machines have, and which cannot be used', async () => {
+    const status = await cq.run('status');
+    assert.match(
+      status.stdout,
+      /^NAME +UP +GPUS +RUNNING +WAITING\n[^]*^mycluster +1\/1 +4\/4 V100[^ ]* free +0 +0$/m,
+    );
+    const clusters = JSON.parse((await cq.run('status', '--json')).stdout) as {
+      name: string;
+      nodes: { state: string; devices: unknown[] }[];
+    }[];
+    const mine = clusters.find(({ name }) => name === 'mycluster');
+    assert.deepEqual([mine?.nodes[0]?.state, mine?.nodes[0]?.devices.length], ['up', 4]);
+    const check = await cq.run('check');
+    assert.equal(check.code, 0, check.stdout);
+    assert.match(check.stdout, /^ok {2}node-a: 4 × V100/);
+    nodes.configure('Host nowhere\n  HostName 127.0.0.1\n  Port 1');
+    const bad = await cq.run('check', 'node-a', 'nowhere');
+    assert.equal(bad.code, 1);
+    assert.match(bad.stdout, /^no {2}nowhere: .*refused the connection/m);
+  });
+
+  it('takes a cluster down with its jobs', async () => {
+    const running = cq.start('exec', 'mycluster', '--', 'echo began; sleep 60');
+    await running.said(/began/);
+    const down = await cq.run('down', 'mycluster', '-y');
+    assert.deepEqual([down.code, down.stdout], [0, 'cluster mycluster is gone\n']);
+    assert.equal((await running.end).code, 103);
+    assert.equal((await cq.run('queue', 'mycluster')).code, 1);
+  });
+});
+
+describe('cq without any other process', function () {
+  this.timeout(60_000);
+  const cq = new Cq();
+  after(() => cq.close());
+
+  it('starts a job before it goes, and the next one tells how it ended', async () => {
+    const launched = await cq.run('launch', '-c', 'here', '--local', '--virtual', 'V100:2');
+    assert.equal(launched.code, 0, launched.stderr);
+    const mark = path.join(cq.dir, 'ran');
+    const { code, stderr } = await cq.run(
+      'exec',
+      'here',
+      '-d',
+      '--gpus',
+      'V100:2',
+      '--',
+      `sleep 0.5; touch ${mark}; exit 5`,
+    );
+    assert.equal(code, 0, stderr);
+    const waits = await cq.run('exec', 'here', '-d', '--gpus', 'V100:2', '--', 'true');
+    assert.match(waits.stderr, /job 2 waits \(waiting for 2 × V100.*leave one open with cq engine/);
+    while (!existsSync(mark)) await new Promise((resolve) => setTimeout(resolve, 50));
+    const logs = await cq.run('logs', 'here', '1');
+    assert.equal(logs.code, 100, logs.stderr);
+    assert.match(logs.stderr, /job 1 FAILED.*: exit code 5/);
+    assert.equal((await cq.run('logs', 'here', '2')).code, 0);
+  });
+
+  it('ends a job whole before it goes', async () => {
+    await cq.run('exec', 'here', '-d', '--', 'sleep 300');
+    const cancelled = await cq.run('cancel', 'here', '--all', '-y');
+    assert.equal(cancelled.code, 0, cancelled.stderr);
+    assert.equal((await cq.run('logs', 'here', '--status')).stdout, 'Job 3: CANCELLED\n');
+  });
+
+  it('is handed over between its processes, and every follower gets the whole log', async () => {
+    const first = cq.start('exec', 'here', '--', 'for i in $(seq 1 60); do echo "line $i"; sleep 0.03; done');
+    await first.said(/line 5\n/);
+    const second = cq.start('logs', 'here');
+    await second.said(/line 1\n/);
+    await first.stop('SIGKILL');
+    const { code, stdout } = await second.end;
+    assert.equal(code, 0);
+    assert.equal(stdout, Array.from({ length: 60 }, (_, i) => `line ${i + 1}\n`).join(''));
+  });
+});
