@@ -6,19 +6,23 @@ import { commandTask } from '../../src/task';
 import type { Order, Report } from './members';
 
 /**
- * A process that shares the queue: `node member.js HOME VERSION`. It reports, as lines of JSON on stdout, that it is open,
+ * A process that shares the queue: `node member.js HOME VERSION [SSH_CONFIG]`. It reports, as lines of JSON on stdout, that it is open,
  * every change as it sees the jobs then, and the answers to orders, which it reads from stdin.
  */
-async function main(home: string, version: string): Promise<void> {
+async function main(home: string, version: string, sshConfigFile: string): Promise<void> {
   const queue = await openQueue({
     home,
     version,
     localEnv: { HOME: home },
+    ...(sshConfigFile === '' ? {} : { sshConfigFile }),
     prompter: {
-      passphrase: (file) => Promise.resolve(`${process.pid} ${file}`),
+      passphrase: () => Promise.resolve(undefined),
       password: () => Promise.resolve(undefined),
       answer: () => Promise.resolve(undefined),
-      trustHost: () => Promise.resolve(true),
+      trustHost: (node) => {
+        say({ kind: 'asked', node });
+        return Promise.resolve(true);
+      },
     },
   });
   const state = (): Report => ({ kind: 'state', at: Date.now(), role: queue.role, jobs: jobsOf(queue) });
@@ -48,7 +52,10 @@ async function obey(queue: Queue, order: Order): Promise<unknown> {
     case 'local':
       return queue.defineLocal('local', { name: 'V100', count: 4 });
     case 'add':
-      return queue.addCluster({ name: order.name, nodes: [] });
+      return queue.addCluster({
+        name: order.name,
+        nodes: (order.hosts ?? []).map((host) => ({ name: host, destination: host })),
+      });
     case 'remove':
       return queue.removeCluster(order.name);
     case 'submit': {
@@ -78,7 +85,7 @@ async function obey(queue: Queue, order: Order): Promise<unknown> {
     case 'log':
       return logOf(queue, order.id);
     case 'nodes':
-      return queue.view('local')?.nodes.map(({ link }) => link.state);
+      return queue.view(order.name)?.nodes.map(({ link }) => link.state);
     case 'connect':
       queue.connect('local');
       return undefined;
@@ -119,8 +126,8 @@ function say(report: Report): void {
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
-const [, , home = '', version = ''] = process.argv;
-main(home, version).catch((error: unknown) => {
+const [, , home = '', version = '', sshConfigFile = ''] = process.argv;
+main(home, version, sshConfigFile).catch((error: unknown) => {
   say({
     kind: 'failed',
     message: error instanceof Error ? error.message : String(error),

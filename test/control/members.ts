@@ -8,8 +8,9 @@ import { buildSync } from 'esbuild';
 import type { QueueRole } from '../../src/control';
 
 export type Order = { readonly number: number } & (
-  | { readonly do: 'local' | 'nodes' | 'connect' }
-  | { readonly do: 'add' | 'remove'; readonly name: string }
+  | { readonly do: 'local' | 'connect' }
+  | { readonly do: 'add'; readonly name: string; readonly hosts?: readonly string[] }
+  | { readonly do: 'remove' | 'nodes'; readonly name: string }
   | { readonly do: 'submit'; readonly run: string; readonly gpus: number; readonly uuid?: string }
   | { readonly do: 'cancel'; readonly ids: readonly number[] | 'all' }
   | { readonly do: 'again' | 'reason' | 'find' | 'log'; readonly id: number }
@@ -34,6 +35,7 @@ export type Report =
       readonly error?: string;
       readonly code?: string;
     }
+  | { readonly kind: 'asked'; readonly node: string }
   | { readonly kind: 'grown'; readonly size: number }
   | { readonly kind: 'trouble'; readonly message: string }
   | { readonly kind: 'failed'; readonly message: string; readonly code: string }
@@ -64,7 +66,10 @@ export class Members {
   private readonly program = build('member', this.dir);
   private readonly all: Member[] = [];
 
-  constructor(home = 'state') {
+  constructor(
+    home = 'state',
+    private readonly sshConfigFile = '',
+  ) {
     this.home = path.join(this.dir, home);
   }
 
@@ -84,7 +89,9 @@ export class Members {
 
   /** Starts a process; it may or may not be open yet. */
   spawn(version = '1'): Member {
-    const member = new Member(spawn(process.execPath, [this.program, this.home, version]));
+    const member = new Member(
+      spawn(process.execPath, [this.program, this.home, version, this.sshConfigFile]),
+    );
     this.all.push(member);
     return member;
   }
@@ -128,6 +135,11 @@ export class Member {
 
   get alive(): boolean {
     return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** How many questions of nodes came to it. */
+  get asked(): number {
+    return this.reports.filter(({ kind }) => kind === 'asked').length;
   }
 
   get role(): QueueRole | undefined {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { haveSshd, TestNodes } from '../support/sshd';
 import { Members, type Member } from './members';
 
 describe('one engine, many processes', function () {
@@ -76,6 +77,30 @@ describe('one engine, many processes', function () {
     const all = Array.from({ length: 300 }, (_, i) => `line ${i + 1}\n`).join('');
     assert.equal(text, all.slice(all.length - text.length));
     assert.ok(text.startsWith('line 1\n') || text.length > 1000);
+  });
+
+  it('puts a node’s question to the process that asked for the node', async function () {
+    if (!haveSshd) return this.skip();
+    const nodes = new TestNodes();
+    const { address, port } = await nodes.add('known');
+    const empty = path.join(nodes.dir, 'known-empty');
+    writeFileSync(empty, '');
+    nodes.configure(
+      `Host stranger\n  HostName ${address}\n  Port ${port}\n  StrictHostKeyChecking ask\n  UserKnownHostsFile ${empty}`,
+    );
+    const asking = new Members('state', nodes.configFile);
+    try {
+      const host = await asking.open();
+      const [other, client] = [await asking.open(), await asking.open()];
+      await client.order({ do: 'add', name: 'c', hosts: ['stranger'] });
+      await client.until('it is asked', (reports) => reports.find(({ kind }) => kind === 'asked'));
+      const states = async (): Promise<unknown> => client.order({ do: 'nodes', name: 'c' });
+      while (JSON.stringify(await states()) !== '["up"]') await client.order({ do: 'sleep', ms: 20 });
+      assert.equal(host.asked + other.asked, 0);
+    } finally {
+      await asking.close();
+      await nodes.close();
+    }
   });
 
   it('is shared only by one user and one version, and says so', async () => {
