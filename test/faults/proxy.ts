@@ -21,7 +21,7 @@ export interface Fault {
 export class FaultyProxy {
   private readonly server: net.Server;
   private readonly open = new Set<() => void>();
-  private readonly frozen = new Set<net.Socket>();
+  private readonly sockets = new Set<net.Socket>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private freezing = false;
   /** How many connections were broken. */
@@ -55,13 +55,13 @@ export class FaultyProxy {
   /** Holds back everything that comes from now on, also on new connections. */
   freeze(): void {
     this.freezing = true;
+    for (const socket of this.sockets) socket.pause();
   }
 
   /** Lets go what was held back. */
   thaw(): void {
     this.freezing = false;
-    for (const socket of this.frozen) socket.resume();
-    this.frozen.clear();
+    for (const socket of this.sockets) socket.resume();
   }
 
   async close(): Promise<void> {
@@ -103,6 +103,7 @@ export class FaultyProxy {
     arm();
     const forward = (from: net.Socket, to: net.Socket): void => {
       from.setNoDelay(true);
+      this.sockets.add(from);
       from.on('data', (chunk: Buffer) => {
         const room = fault ? Math.max(0, fault.after - passed) : chunk.length;
         passed += chunk.length;
@@ -114,19 +115,18 @@ export class FaultyProxy {
           });
           return;
         }
-        if (this.freezing) {
-          from.pause();
-          this.frozen.add(from);
-        }
         if (!to.destroyed && !to.write(chunk)) {
           from.pause();
           to.once('drain', () => {
-            if (!this.frozen.has(from)) from.resume();
+            if (!this.freezing) from.resume();
           });
         }
       });
       from.on('error', () => undefined);
+      // Listening for data sets it flowing.
+      if (this.freezing) from.pause();
       from.on('close', () => {
+        this.sockets.delete(from);
         if (!struck) end();
       });
     };
