@@ -27,6 +27,8 @@ export class NodeLink {
   private open: { transport: Transport; session: AgentSession } | undefined;
   private timer: NodeJS.Timeout | undefined;
   private abort: AbortController | undefined;
+  /** Ends the connections beside the session's. */
+  private readonly apart = new AbortController();
   private pause = FIRST_RETRY_MS;
   private closed = false;
 
@@ -46,10 +48,35 @@ export class NodeLink {
   }
 
   /** Runs a command of its own beside the session. @throws ConnectError */
-  exec(command: string): Promise<Channel> {
-    if (!this.open)
-      return Promise.reject(new ConnectError('closed', this.node, `${this.node} is not connected`, true));
-    return this.open.transport.exec(command);
+  async exec(command: string): Promise<Channel> {
+    const open = this.open;
+    if (!open) throw new ConnectError('closed', this.node, `${this.node} is not connected`, true);
+    try {
+      return await open.transport.exec(command);
+    } catch (error) {
+      if (this.open !== open) throw error;
+      // The session may be all that sshd's MaxSessions allows.
+      return this.execApart(command);
+    }
+  }
+
+  /** Runs a command on a connection of its own. */
+  private async execApart(command: string): Promise<Channel> {
+    const transport = await this.connect(this.apart.signal);
+    const close = (): void => transport.close();
+    this.apart.signal.addEventListener('abort', close);
+    const end = (): void => {
+      this.apart.signal.removeEventListener('abort', close);
+      close();
+    };
+    try {
+      const channel = await transport.exec(command);
+      void channel.exit.then(end);
+      return channel;
+    } catch (error) {
+      end();
+      throw error;
+    }
   }
 
   /** Connects unless it is connected or at it; `now` also cuts a pause short and tries again what looked hopeless. */
@@ -74,6 +101,7 @@ export class NodeLink {
     this.closed = true;
     clearTimeout(this.timer);
     this.abort?.abort();
+    this.apart.abort();
     const open = this.open;
     this.open = undefined;
     open?.session.close();
