@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import { registerCommands } from './commands';
 import { registerEditor } from './editor';
 import { LogChannels, QueueTree, showStatus } from './views';
-import { EditorFacts, WindowQueue } from './window';
+import { EditorFacts, offerCq, WindowQueue } from './window';
 
 let window: WindowQueue | undefined;
 
@@ -14,7 +14,9 @@ export function activate(context: vscode.ExtensionContext): void {
   const logs = new LogChannels(window);
   const facts = new EditorFacts(window);
   context.subscriptions.push(log, window, tree, logs, facts, showStatus(window), registerEditor(facts));
-  context.subscriptions.push(registerCommands({ window, tree, logs, log }));
+  const cq = offerCq(context);
+  cq.catch((error: unknown) => log.warn(`cq is not on the PATH of terminals: ${String(error)}`));
+  context.subscriptions.push(registerCommands({ window, tree, logs, log, cq }));
   // Jobs went on while no window was open: find out what became of them.
   if (window.leftAlive) void window.open().catch(() => undefined);
 }

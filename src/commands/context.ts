@@ -9,6 +9,8 @@ export interface CommandContext {
   readonly logs: LogChannels;
   /** The extension's own log; never a job's output. */
   readonly log: vscode.LogOutputChannel;
+  /** The script `cq`, once it is there. */
+  readonly cq: Promise<string>;
 }
 
 type Kind = Element['kind'];

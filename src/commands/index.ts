@@ -4,6 +4,7 @@ import { openTerminal, refresh, removeCluster, showExtensionLog } from './cluste
 import { register, type CommandContext } from './context';
 import { execCommand, execWithCommand } from './exec';
 import { cancelAll, cancelJob, copyId, openLogFile, runAgain, showLog, showOlder } from './jobs';
+import { installCqCommand } from './installCq';
 import { launchCommand } from './launch';
 import { hold, moveUp, release, runNext, setPriority } from './order';
 
@@ -30,5 +31,6 @@ export function registerCommands(context: CommandContext): vscode.Disposable {
     hold,
     release,
     setPriority,
+    installCqCommand,
   ]);
 }

@@ -1,3 +1,4 @@
+export { installCq, offerCq } from './cq';
 export { EditorFacts } from './editorFacts';
 export { sshHosts } from './hosts';
 export { windowPrompter } from './prompter';

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 
@@ -62,5 +63,19 @@ describe('the extension', () => {
     const editor = vscode.window.activeTextEditor;
     assert.equal(path.basename(editor?.document.fileName ?? ''), 'mistakes.task.yaml');
     assert.equal(editor?.document.getText(editor.selection), 'num_node');
+  });
+
+  it('has cq in its terminals', async function () {
+    if (process.platform === 'win32') return this.skip();
+    const file = path.join(workspaceFile('version.txt').fsPath);
+    const terminal = vscode.window.createTerminal({ name: 'cq' });
+    terminal.sendText(`cq --version > '${file}' 2>&1`);
+    for (let attempt = 0; attempt < 200; attempt++) {
+      const text = await readFile(file, 'utf8').catch(() => '');
+      if (/\d+\.\d+\.\d+/.test(text)) break;
+      assert.ok(attempt < 199, `no version: ${text}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    terminal.dispose();
   });
 });
