@@ -1,0 +1,31 @@
+// `npm run faults`: the whole fault suite, some twenty minutes of breaking things (docs/reliability.md). Options:
+//   --grep PATTERN   only the tests whose names match
+//   --seed NUMBER    throw the same dice as a run before, whose tests printed it
+// How much of each: CLUSTER_QUEUE_FAULTS_KILLS, _CUTS, _JOBS, _SUBMITS, … as in test/faults/*.test.ts.
+import fs from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { root, runNode } from './processes.mjs';
+import { ensureBuilt, ensureDebian, ensureInstalled } from './setup.mjs';
+
+const { grep, seed } = parseArgs({ options: { grep: { type: 'string' }, seed: { type: 'string' } } }).values;
+await ensureInstalled();
+const missing = await ensureDebian(['sshd', 'ssh']);
+if (missing.length > 0) throw new Error(`the fault suite needs ${missing.join(', ')}`);
+await ensureBuilt({ tests: true });
+
+const folder = path.join(root, 'out', 'test', 'faults');
+const files = fs.readdirSync(folder).filter((name) => name.endsWith('.test.js'));
+const args = [
+  '--enable-source-maps',
+  path.join(root, 'node_modules/mocha/bin/mocha.js'),
+  ...(grep ? ['--grep', grep] : []),
+  ...files.sort().map((name) => path.join(folder, name)),
+];
+const env = {
+  ...process.env,
+  CLUSTER_QUEUE_FAULTS: 'long',
+  ...(seed ? { CLUSTER_QUEUE_FAULTS_SEED: seed } : {}),
+};
+process.exitCode = (await runNode(args, { env })).code;
