@@ -1,6 +1,8 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+
+const KEY_BYTES = 32;
 
 /** Seals secrets for the store: AES-256-GCM under a key that lies in a file of its own (0600) beside it. */
 export class SecretBox {
@@ -9,14 +11,17 @@ export class SecretBox {
   /** Reads the key file of a state folder, or makes one. */
   static async open(dir: string): Promise<SecretBox> {
     const file = path.join(dir, 'secrets.key');
-    try {
-      return new SecretBox(await readFile(file));
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-      const key = randomBytes(32);
-      await writeFile(file, key, { mode: 0o600, flag: 'wx' });
-      return new SecretBox(key);
-    }
+    const known = await readFile(file).catch((error: unknown) => {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    // A torn one has sealed nothing: sealing waits for the whole file.
+    if (known?.length === KEY_BYTES) return new SecretBox(known);
+    const key = randomBytes(KEY_BYTES);
+    const partial = `${file}.new`;
+    await writeFile(partial, key, { mode: 0o600, flush: true });
+    await rename(partial, file);
+    return new SecretBox(key);
   }
 
   /** base64 of nonce (12 bytes), tag (16 bytes) and ciphertext. */
