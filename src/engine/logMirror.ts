@@ -70,13 +70,18 @@ export class LogMirror {
       following: undefined,
       ended: false,
     }));
-    this.ready = this.writing.then(() => this.openFile());
+    const before = this.ready ?? Promise.resolve();
+    this.ready = before
+      .catch(() => undefined)
+      .then(() => this.writing)
+      .then(() => this.openFile());
     return this.ready;
   }
 
   /** A node can be talked to: follows the ranks on it from where the file stands. */
   async attach(node: string, session: AgentSession): Promise<void> {
-    await this.ready;
+    // The ranks may be assigned again meanwhile, and how far the file got is looked up anew.
+    for (let ready: Promise<void> | undefined; ready !== this.ready; await ready) ready = this.ready;
     for (const rank of this.ranks) {
       if (rank.source.node !== node || rank.ended || rank.following?.session === session) continue;
       const follow = session.follow(rank.source.uuid, rank.offset, {
