@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { haveSshd } from '../support/sshd';
 import { World } from '../support/world';
+
+// The process of sshd behind an open connection, by its title in old and new versions.
+const CONNECTION = `sshd(-session)?: ${os.userInfo().username}@notty`;
 
 /** Pids of processes whose command line holds the text. */
 function alive(text: string): string[] {
@@ -219,7 +223,7 @@ describe('when things break', function () {
         });
       });
       // sshd and every connection it has, but not the job.
-      execFileSync('pkill', ['-KILL', '-f', `sshd: root@notty|sshd.*${node.port}`]);
+      execFileSync('pkill', ['-KILL', '-f', `${CONNECTION}|sshd.*${node.port}`]);
       await node.stop();
       await node.start();
       await world.until(() => world.engine.view('c')?.nodes[0]?.link.state === 'up', 'node-a is back');
@@ -265,7 +269,7 @@ describe('when things break', function () {
       await world.open();
       await world.cluster('c', ['node-a']);
       await node.stop();
-      execFileSync('pkill', ['-KILL', '-f', 'sshd: root@notty']);
+      execFileSync('pkill', ['-KILL', '-f', CONNECTION]);
       await world.until(() => world.engine.view('c')?.nodes[0]?.link.state === 'down', 'node-a is down');
       const { id } = await world.submit('c', 'run: echo hello');
       await world.until(
@@ -422,7 +426,10 @@ describe('when things break', function () {
       );
       assert.match(await message('nowhere'), /nowhere \(127\.0\.0\.1:1\) refused the connection/);
       writeFileSync(`${path.dirname(world.nodes.configFile)}/node-a/authorized_keys`, '');
-      assert.match(await message('refused'), /refused refused to log in root \(tried: publickey/);
+      assert.match(
+        await message('refused'),
+        new RegExp(`refused refused to log in ${os.userInfo().username} \\(tried: publickey`),
+      );
     } finally {
       await world.close();
     }

@@ -47,7 +47,8 @@ export class TestNodes {
   private readonly blocks: string[] = [];
 
   constructor() {
-    mkdirSync('/run/sshd', { recursive: true });
+    // Privilege separation, which sshd does as root alone, wants its folder.
+    if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true });
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', this.userKey]);
     writeFileSync(this.knownHosts, '');
     this.writeConfig();
