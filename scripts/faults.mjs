@@ -15,17 +15,20 @@ const missing = await ensureDebian(['sshd', 'ssh']);
 if (missing.length > 0) throw new Error(`the fault suite needs ${missing.join(', ')}`);
 await ensureBuilt({ tests: true });
 
-const folder = path.join(root, 'out', 'test', 'faults');
+const tests = path.join(root, 'out', 'test');
+const folder = path.join(tests, 'faults');
 const files = fs.readdirSync(folder).filter((name) => name.endsWith('.test.js'));
 const args = [
   '--enable-source-maps',
   path.join(root, 'node_modules/mocha/bin/mocha.js'),
   ...(grep ? ['--grep', grep] : []),
+  path.join(tests, 'unit', 'store', 'kill.test.js'),
   ...files.sort().map((name) => path.join(folder, name)),
 ];
 const env = {
   ...process.env,
   CLUSTER_QUEUE_FAULTS: 'long',
+  CQ_STORE_KILLS: process.env.CQ_STORE_KILLS ?? '300',
   ...(seed ? { CLUSTER_QUEUE_FAULTS_SEED: seed } : {}),
 };
 process.exitCode = (await runNode(args, { env })).code;
