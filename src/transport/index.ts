@@ -1,4 +1,6 @@
 export { LocalTransport } from './local';
-export { SshTransport, type SshContext } from './ssh';
-export { configuredHosts, parseDestination } from './sshOptions';
+export type { SshContext } from './context';
+export { SshTransport } from './ssh';
+export { configuredHosts } from './sshConfigFile';
+export { parseDestination } from './sshOptions';
 export * from './transport';

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -65,6 +65,13 @@ export class KnownHosts {
     ];
   }
 
+  /** Whether an authority may vouch for this host by a certificate. */
+  get hasAuthority(): boolean {
+    return this.entries.some(
+      (entry) => entry.marker === '@cert-authority' && matches(entry.patterns, this.name),
+    );
+  }
+
   check(key: Buffer): HostKeyVerdict {
     const mine = this.mine();
     const same = mine.filter((entry) => entry.key.equals(key));
@@ -82,20 +89,31 @@ export class KnownHosts {
     };
   }
 
-  /** Remembers a key the user trusts, in the first file. */
-  async remember(key: Buffer): Promise<void> {
+  /** Remembers a key the user trusts, in the first file; `hashed` as HashKnownHosts does. */
+  async remember(key: Buffer, form: 'plain' | 'hashed' = 'plain'): Promise<void> {
     if (this.writeTo === undefined) return;
     await mkdir(path.dirname(this.writeTo), { recursive: true, mode: 0o700 });
     const before = await readFile(this.writeTo, 'utf8').catch(() => '');
     const newline = before === '' || before.endsWith('\n') ? '' : '\n';
-    await appendFile(this.writeTo, `${newline}${this.name} ${keyType(key)} ${key.toString('base64')}\n`, {
-      mode: 0o600,
-    });
+    await appendFile(
+      this.writeTo,
+      `${newline}${form === 'hashed' ? hashedName(this.name) : this.name} ${keyType(key)} ${key.toString('base64')}\n`,
+      {
+        mode: 0o600,
+      },
+    );
   }
 
   private mine(): Entry[] {
-    return this.entries.filter((entry) => matches(entry.patterns, this.name));
+    return this.entries
+      .filter((entry) => matches(entry.patterns, this.name))
+      .filter((entry) => entry.marker !== '@cert-authority');
   }
+}
+
+function hashedName(name: string): string {
+  const salt = randomBytes(20);
+  return `|1|${salt.toString('base64')}|${createHmac('sha1', salt).update(name).digest('base64')}`;
 }
 
 function parseLine(line: string, file: string, number: number): Entry | undefined {
@@ -104,8 +122,7 @@ function parseLine(line: string, file: string, number: number): Entry | undefine
   if (first === '' || first.startsWith('#')) return undefined;
   const marker = first.startsWith('@') ? fields.shift() : undefined;
   const [patterns, type, key] = fields;
-  if (patterns === undefined || type === undefined || key === undefined || marker === '@cert-authority')
-    return undefined;
+  if (patterns === undefined || type === undefined || key === undefined) return undefined;
   return { marker, patterns, type, key: Buffer.from(key, 'base64'), file, line: number };
 }
 

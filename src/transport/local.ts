@@ -3,6 +3,7 @@ import { ConnectError, type Channel, type Transport } from './transport';
 
 /** "Connects" to this machine: commands are child processes. `env` is added to this process's own. */
 export class LocalTransport implements Transport {
+  readonly kind = 'local';
   private readonly running = new Set<Channel>();
   onClose: (reason: Error) => void = () => undefined;
 

@@ -1,109 +1,158 @@
 import { readFile } from 'node:fs/promises';
-import { utils, type AnyAuthMethod, type AuthenticationType, type ParsedKey } from 'ssh2';
+import type { AnyAuthMethod, AuthenticationType } from 'ssh2';
+import { Unanswered, type Keyring } from './keyring';
+import { LoginKeys } from './loginKeys';
 import type { SshOptions } from './sshOptions';
 import type { Prompter } from './transport';
 
+/** OpenSSH's NumberOfPasswordPrompts. */
+const ATTEMPTS = 3;
+/** A server that wants one proof after another; more rounds than any real one has. */
+const MOST_ROUNDS = 4;
+
+/** What a login needs from the connection it is for. */
+export interface LoginHost {
+  /** Told while a person is being asked, so that no clock runs against them. */
+  asking(active: boolean): void;
+  /** A person declined: ends the attempt with these words. */
+  giveUp(words: string): void;
+  /** Why only the system's ssh can log in without a question; ends the attempt before a person is asked. */
+  beforeQuestions(offered: readonly string[]): Promise<boolean>;
+}
+
 /**
- * The order in which we try to prove who we are, as OpenSSH does: agent, identity files, keyboard-interactive,
- * password. Questions go to the prompter; `tried` collects what was offered, for the error message.
+ * The order in which we try to prove who we are, as OpenSSH does: keys of agent and files, keyboard-interactive,
+ * password; each only where the server takes it. `tried` collects what was offered, for the error message.
  */
 export class Authentication {
   readonly tried: string[] = [];
+  /** Set when the attempt is over: nobody is asked any more. */
+  over = false;
+  private left: readonly AuthenticationType[] | null = null;
   private methods: AsyncGenerator<AnyAuthMethod> | undefined;
+  private rounds = 0;
 
   constructor(
     private readonly options: SshOptions,
     private readonly node: string,
-    private readonly prompter: Prompter | undefined,
-    /** Told while a person is being asked, so that no clock runs against them. */
-    private readonly asking: (active: boolean) => void,
+    private readonly keyring: Keyring | undefined,
+    private readonly host: LoginHost,
   ) {}
+
+  /** What the server said it takes; empty before it said so. */
+  get offered(): readonly string[] {
+    return this.left ?? [];
+  }
 
   /** ssh2's `authHandler`. */
   readonly handler = (
     methodsLeft: AuthenticationType[] | null,
-    _partial: boolean | null,
+    partial: boolean | null,
     next: (method: AnyAuthMethod | false) => void,
   ): void => {
+    this.left = methodsLeft;
+    // One proof was good and another is wanted (AuthenticationMethods): what stood before it in our order may be it.
+    if (partial === true && this.rounds < MOST_ROUNDS) {
+      this.rounds += 1;
+      this.methods = undefined;
+    }
     this.methods ??= this.all();
-    void this.following(methodsLeft).then(next, () => next(false));
+    this.methods.next().then(
+      (step) => next(step.done === true ? false : step.value),
+      (error: unknown) => this.host.giveUp(error instanceof Error ? error.message : String(error)),
+    );
   };
 
-  private async following(left: AuthenticationType[] | null): Promise<AnyAuthMethod | false> {
-    for (;;) {
-      const step = await this.methods?.next();
-      if (!step || step.done) return false;
-      const method = step.value;
-      const type = method.type === 'agent' ? 'publickey' : method.type;
-      if (left === null || type === 'none' || left.includes(type)) {
-        if (type !== 'none') this.tried.push(method.type);
-        return method;
-      }
-    }
+  private takes(method: AuthenticationType): boolean {
+    return !this.over && (this.left === null || this.left.includes(method));
   }
 
   private async *all(): AsyncGenerator<AnyAuthMethod> {
     const username = this.options.user;
-    yield { type: 'none', username };
-    if (this.options.identityAgent !== undefined && !this.options.identitiesOnly) {
-      yield { type: 'agent', username, agent: this.options.identityAgent };
-    }
-    for (const file of this.options.identityFiles) {
-      const key = await this.key(file);
-      if (key) yield { type: 'publickey', username, key };
-    }
-    const prompter = this.prompter;
-    if (!prompter) return;
-    yield {
-      type: 'keyboard-interactive',
-      username,
-      prompt: (_name, instructions, _language, prompts, finish) => {
-        void this.ask(async () => {
-          const answers: string[] = [];
-          for (const { prompt, echo } of prompts) {
-            const question = [instructions, prompt].filter((part) => part !== '').join('\n');
-            answers.push((await prompter.answer(this.node, question, echo ?? false)) ?? '');
+    if (this.left === null) yield { type: 'none', username };
+    if (this.takes('publickey')) yield* this.keys(username);
+    if (!this.keyring || this.over || !(await this.host.beforeQuestions(this.offered))) return;
+    for (let attempt = 0; attempt < ATTEMPTS && this.takes('keyboard-interactive'); attempt += 1) {
+      this.tried.push('keyboard-interactive');
+      yield {
+        type: 'keyboard-interactive',
+        username,
+        prompt: (_name, instructions, _language, prompts, finish) => {
+          if (prompts.length === 0) {
+            finish([]);
+            return;
           }
-          return answers;
-        }).then(finish, () => finish([]));
+          void this.answers(instructions, prompts).then(finish, (error: unknown) =>
+            this.host.giveUp(error instanceof Error ? error.message : String(error)),
+          );
+        },
+      };
+    }
+    for (let attempt = 0; attempt < ATTEMPTS && this.takes('password'); attempt += 1) {
+      const password = await this.ask((prompter) => prompter.password(username, this.node));
+      if (password === undefined) throw new Unanswered(`no password was given for ${username}`);
+      this.tried.push('password');
+      yield { type: 'password', username, password };
+    }
+  }
+
+  private async *keys(username: string): AsyncGenerator<AnyAuthMethod> {
+    const keyring = this.keyring;
+    const keys = new LoginKeys(
+      this.options,
+      keyring && {
+        open: (file, data) => this.paused(() => keyring.open(file, data, this.node)),
+        giveUp: (words) => this.host.giveUp(words),
       },
-    };
-    const password = await this.ask(() => prompter.password(username, this.node));
-    if (password !== undefined) yield { type: 'password', username, password };
-  }
-
-  private async key(file: string): Promise<ParsedKey | undefined> {
-    const data = await readFile(file).catch(() => undefined);
-    if (!data) return undefined;
-    const plain = firstKey(data);
-    if (plain) return plain;
-    const { prompter } = this;
-    if (!prompter || !encrypted(data)) return undefined;
-    for (let attempt = 0; attempt < 3; attempt++) {
-      const passphrase = await this.ask(() => prompter.passphrase(file, this.node));
-      if (passphrase === undefined) return undefined;
-      const opened = firstKey(data, passphrase);
-      if (opened) return opened;
+      this.tried,
+    );
+    yield { type: 'agent', username, agent: keys };
+    if (!keyring) return;
+    // PEM hides the public half as well: it cannot be offered before it is opened.
+    for (const file of keys.sealed) {
+      if (!this.takes('publickey')) return;
+      const data = await readFile(file).catch(() => undefined);
+      if (!data) continue;
+      const key = await this.paused(() => keyring.open(file, data, this.node));
+      this.tried.push('publickey');
+      yield { type: 'publickey', username, key };
     }
-    return undefined;
   }
 
-  private async ask<T>(question: () => Promise<T>): Promise<T> {
-    this.asking(true);
+  private answers(
+    instructions: string,
+    prompts: readonly { readonly prompt: string; readonly echo?: boolean }[],
+  ): Promise<string[]> {
+    return this.ask(async (prompter) => {
+      const answers: string[] = [];
+      for (const { prompt, echo } of prompts) {
+        const question = [instructions, prompt].filter((part) => part !== '').join('\n');
+        const answer = await prompter.answer(this.node, question, echo ?? false);
+        if (answer === undefined) throw new Unanswered(`"${prompt.trim()}" was not answered`);
+        answers.push(answer);
+      }
+      return answers;
+    });
+  }
+
+  private async ask<T>(question: (prompter: Prompter) => Promise<T>): Promise<T> {
+    const { keyring } = this;
+    if (!keyring) throw new Unanswered('nobody can be asked');
+    return this.paused(() =>
+      keyring.inTurn((prompter) => {
+        // The line may have been long, and the server's patience short.
+        if (this.over) throw new Unanswered('the connection was given up before the question was put');
+        return question(prompter);
+      }),
+    );
+  }
+
+  private async paused<T>(work: () => Promise<T>): Promise<T> {
+    this.host.asking(true);
     try {
-      return await question();
+      return await work();
     } finally {
-      this.asking(false);
+      this.host.asking(false);
     }
   }
-}
-
-function firstKey(data: Buffer, passphrase?: string): ParsedKey | undefined {
-  const parsed = utils.parseKey(data, passphrase);
-  return parsed instanceof Error ? undefined : parsed;
-}
-
-function encrypted(data: Buffer): boolean {
-  const parsed = utils.parseKey(data);
-  return parsed instanceof Error && /passphrase|encrypted/i.test(parsed.message);
 }

@@ -11,6 +11,8 @@ export interface Channel {
 
 /** A connection to one node. */
 export interface Transport {
+  /** Who carries it: the ssh2 package, the system's `ssh`, or child processes of this machine. */
+  readonly kind: 'ssh2' | 'ssh' | 'local';
   /** Runs a command by the user's login shell. @throws ConnectError */
   exec(command: string): Promise<Channel>;
   /** Called once, when the connection is over for whatever reason. */

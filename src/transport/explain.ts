@@ -1,0 +1,50 @@
+import type { SshOptions } from './sshOptions';
+import { ConnectError } from './transport';
+
+/** ssh2 cannot make this connection, OpenSSH perhaps can: it has hardware keys, certificates and GSSAPI. */
+export class NeedsOpenSsh extends ConnectError {}
+
+/** An error of a socket or of ssh2 while connecting, in words. */
+export function explain(
+  error: Error & { code?: string | number; level?: string },
+  node: string,
+  options: SshOptions,
+  tried: readonly string[],
+): ConnectError {
+  const address = `${options.host}:${options.port}`;
+  const unreachable = (message: string): ConnectError => new ConnectError('unreachable', node, message, true);
+  if (error instanceof ConnectError) return error;
+  if (error.level === 'client-authentication' || /too many authentication failures/i.test(error.message)) {
+    const offered = [...new Set(tried)].join(', ') || 'no key';
+    const why = /too many/i.test(error.message)
+      ? ' It allows fewer attempts (MaxAuthTries) than there are keys: set IdentitiesOnly and one IdentityFile.'
+      : '';
+    return new ConnectError(
+      'refused-key',
+      node,
+      `${node} refused to log in ${options.user} (tried: ${offered}; identity files: ${options.identityFiles.join(', ') || 'none'}).${why} Check User and IdentityFile of this host in the ssh config, and that "ssh ${node}" works in a terminal`,
+      false,
+    );
+  }
+  if (error.level === 'protocol' && /lost before handshake/i.test(error.message))
+    return unreachable(droppedWords(node, options));
+  switch (error.code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return unreachable(
+        `there is no host named ${options.host} (${node}). Check HostName in the ssh config, and the VPN`,
+      );
+    case 'ECONNREFUSED':
+      return unreachable(`${node} (${address}) refused the connection: no sshd listens there`);
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return unreachable(droppedWords(node, options));
+    default:
+      return unreachable(`cannot reach ${node} (${address}): ${error.message}`);
+  }
+}
+
+/** What to say when the other side hangs up before it let us in. */
+export function droppedWords(node: string, { host, port }: SshOptions): string {
+  return `${node} (${host}:${port}) closed the connection during the SSH handshake (too many connections at once? MaxStartups in its sshd_config limits them)`;
+}
