@@ -1,0 +1,43 @@
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { Samples, timed, type Case } from '../case';
+import { bashLater, Lab } from '../lab';
+
+export const logBulk: Case = {
+  name: 'log-bulk',
+  title: '1 GB from one job to the client’s file',
+  peer: '`ssh host cat` of the same file into a file',
+  target: [{ of: 'cluster queue', against: 'ssh host cat', least: 1.2 }],
+  floor: 'the cipher on one core of each side, and both disks',
+  async run({ quick }) {
+    const lab = await Lab.open();
+    const { world } = lab;
+    const bytes = quick ? 50e6 : 1e9;
+    const copy = path.join(world.home, 'copy');
+    const samples = new Samples();
+    try {
+      const { id, uuid } = await world.submit('lab', `run: yes 'step 100 loss 0.1234' | head -c ${bytes}`);
+      await world.ended('lab', id, 120_000);
+      const log = (await bashLater(`ls ${lab.home}/.cluster-queue/*/jobs/${uuid}-0/run.log`)).trim();
+      for (let round = 0; round < (quick ? 2 : 4); round++) {
+        const ours = await timed(() => mirrored(lab, id));
+        rmSync(world.engine.logFile(world.engine.job('lab', id).record));
+        const theirs = await timed(() =>
+          bashLater(`ssh ${lab.ssh(false).join(' ')} node cat ${log} >${copy}`),
+        );
+        rmSync(copy);
+        samples.add('cluster queue', 'MB/s', bytes / 1000 / ours);
+        samples.add('ssh host cat', 'MB/s', bytes / 1000 / theirs);
+      }
+      return { series: samples.series() };
+    } finally {
+      await lab.close();
+    }
+  },
+};
+
+async function mirrored(lab: Lab, id: number): Promise<void> {
+  const { mirror, release } = lab.world.engine.log('lab', id);
+  await new Promise<void>((resolve) => mirror.onEnd(() => resolve()));
+  release();
+}

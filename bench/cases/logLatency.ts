@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { taskOf } from '../../test/support/world';
+import { Samples, type Case } from '../case';
+import { bashLater, Lab, pause } from '../lab';
+
+/** Ten lines a second, each with the time of its writing, by no process but the shell itself. */
+const JOB = `exec 9<> <(:)
+  while :; do echo at $EPOCHREALTIME; read -t 0.1 -u 9 x; done`;
+
+export const logLatency: Case = {
+  name: 'log-latency',
+  title: 'a line written by a job → at the client',
+  peer: '`ssh tail -F` of the same logs over one connection',
+  target: [
+    { of: '1 job', against: '1 job, ssh tail -F', most: 1.2 },
+    { of: '100 jobs', against: '100 jobs, ssh tail -F', most: 1.2 },
+  ],
+  floor: 'an inotify event, a wake of a process on either side, and half a round trip',
+  async run({ quick }) {
+    const samples = new Samples();
+    for (const jobs of quick ? [1, 10] : [1, 100]) {
+      const lab = await Lab.open({ gpus: jobs });
+      try {
+        await measure(lab, jobs, quick ? 1 : 4, samples);
+      } finally {
+        await lab.close();
+      }
+    }
+    return {
+      series: samples.series(),
+      notes: [
+        'The clock is one and the same. Each of the jobs writes ten lines a second; both sides take turns with the same jobs.',
+      ],
+    };
+  },
+};
+
+async function measure(lab: Lab, jobs: number, rounds: number, samples: Samples): Promise<void> {
+  const { world } = lab;
+  const label = jobs === 1 ? '1 job' : `${jobs} jobs`;
+  const task = taskOf(`resources: {accelerators: V100:1, cpus: 0.01}\nrun: |\n  ${JOB}`);
+  const records = await Promise.all(Array.from({ length: jobs }, () => world.submit('lab', task)));
+  const running = (): boolean =>
+    records.every(({ id }) => world.engine.job('lab', id).record.status === 'RUNNING');
+  await world.until(running, 'all run', 120_000);
+  await pause(1000);
+  const files = (await bashLater(`ls ${lab.home}/.cluster-queue/*/jobs/*/run.log`)).trim().split('\n');
+  for (let round = 0; round < rounds; round++) {
+    samples.add(
+      label,
+      'ms',
+      ...(await mirrored(
+        lab,
+        records.map(({ id }) => id),
+      )),
+    );
+    samples.add(`${label}, ssh tail -F`, 'ms', ...(await tailed(lab, files)));
+  }
+  world.engine.cancel('lab', 'all');
+  await lab.idle();
+}
+
+async function mirrored(lab: Lab, ids: readonly number[]): Promise<number[]> {
+  const ages: number[] = [];
+  const held = ids.map((id) => lab.world.engine.log('lab', id));
+  // What was written before is on its way first.
+  await pause(1500);
+  const stops = held.map(({ mirror }) => mirror.onAppend(({ bytes }) => ages.push(...agesIn(bytes))));
+  await pause(3000);
+  for (const stop of stops) stop();
+  for (const { release } of held) release();
+  await pause(500);
+  return ages;
+}
+
+async function tailed(lab: Lab, files: readonly string[]): Promise<number[]> {
+  const words = [...lab.ssh(false), 'node', 'tail', '-q', '-n', '0', '-F', ...files];
+  const child = spawn('ssh', words, { stdio: ['ignore', 'pipe', 'ignore'] });
+  let ages: number[] = [];
+  child.stdout.on('data', (bytes: Buffer) => ages.push(...agesIn(bytes)));
+  await pause(1500);
+  // What came while ssh connected was old.
+  ages = [];
+  await pause(3000);
+  child.kill();
+  await pause(500);
+  return ages;
+}
+
+function agesIn(bytes: Buffer): number[] {
+  const now = performance.timeOrigin + performance.now();
+  return [...bytes.toString('latin1').matchAll(/^at (\d+\.\d{6})$/gm)].map(
+    ([, at]) => now - Number(at) * 1000,
+  );
+}

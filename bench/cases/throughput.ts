@@ -1,0 +1,87 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { taskOf } from '../../test/support/world';
+import { Samples, timed, type Case } from '../case';
+import { bashLater, Lab } from '../lab';
+import { Slurm } from '../slurm';
+
+const SLOTS = [1, 8];
+
+export const throughput: Case = {
+  name: 'throughput',
+  title: '1,000 no-op jobs of one GPU through the queue and one sshd node',
+  peer: 'task-spooler (local), GNU parallel over ssh, Slurm on one node',
+  target: SLOTS.flatMap((slots) => [
+    { of: `cluster queue, ${slots}`, against: `Slurm, ${slots}`, least: 20 },
+    { of: `cluster queue, ${slots}`, against: `parallel ControlMaster, ${slots}`, least: 3 },
+    { of: `cluster queue, ${slots}`, against: `task-spooler, ${slots}`, least: 0.4 },
+  ]),
+  floor: 'one round trip per pass of the queue and two bash starts per job (supervisor and job)',
+  async run({ quick, has }) {
+    const dir = mkdtempSync(path.join(os.tmpdir(), 'cq-bench-'));
+    const labs = await Promise.all(
+      SLOTS.map(async (slots) => ({ slots, lab: await Lab.open({ gpus: slots }) })),
+    );
+    const slurm = has('sbatch') && has('munged') ? await Slurm.start(Math.max(...SLOTS)) : undefined;
+    const samples = new Samples();
+    const rate = async (label: string, jobs: number, work: () => unknown): Promise<void> => {
+      samples.add(label, 'jobs/s', (jobs * 1000) / (await timed(work)));
+    };
+    try {
+      for (const { lab } of labs) await lab.openMaster();
+      for (let round = 0; round < (quick ? 1 : 2); round++) {
+        for (const { slots, lab } of labs) {
+          const ours = quick ? 100 : 1000;
+          await rate(`cluster queue, ${slots}`, ours, () => throughQueue(lab, ours));
+          if (has('tsp')) await rate(`task-spooler, ${slots}`, ours, () => throughSpooler(dir, slots, ours));
+          if (has('parallel')) {
+            const shared = quick ? 20 : 150;
+            const plain = quick ? 4 : 30;
+            await rate(`parallel ControlMaster, ${slots}`, shared, () =>
+              throughParallel(lab, slots, shared, true),
+            );
+            await rate(`parallel plain, ${slots}`, plain, () => throughParallel(lab, slots, plain, false));
+          }
+          if (slurm) {
+            const jobs = quick ? 4 : 40;
+            await rate(`Slurm, ${slots}`, jobs, () => slurm.run(jobs, Math.max(...SLOTS) / slots));
+          }
+        }
+      }
+      return {
+        series: samples.series(),
+        notes: [
+          'The number behind a name is the slots. The queue and task-spooler run 1,000 jobs a round; GNU parallel 150 and 30, Slurm 40, which is enough for a rate. The queue’s jobs are durable, have their logs kept, hold a lease of their GPU, and run under `bash -i`; task-spooler’s are none of that.',
+        ],
+      };
+    } finally {
+      await slurm?.stop();
+      for (const { lab } of labs) await lab.close();
+      rmSync(dir, { recursive: true, force: true });
+    }
+  },
+};
+
+async function throughQueue(lab: Lab, jobs: number): Promise<void> {
+  const task = taskOf('resources: {accelerators: V100:1, cpus: 0.01}\nrun: "true"');
+  await Promise.all(Array.from({ length: jobs }, () => lab.world.submit('lab', task)));
+  await lab.idle();
+}
+
+async function throughSpooler(dir: string, slots: number, jobs: number): Promise<void> {
+  const env = { TS_SOCKET: path.join(dir, `tsp-${slots}`), TMPDIR: dir, TS_MAXFINISHED: '100000' };
+  await bashLater(
+    `tsp -S ${slots}; for ((i = 0; i < ${jobs}; i++)); do tsp true >/dev/null; done
+     while tsp -l | grep -qE ' (running|queued) '; do sleep 0.005; done; tsp -K`,
+    env,
+  );
+}
+
+async function throughParallel(lab: Lab, slots: number, jobs: number, shared: boolean): Promise<void> {
+  const ssh = ['ssh', ...lab.ssh(shared)].join(' ');
+  await bashLater(
+    `seq ${jobs} | parallel --will-cite -j ${slots} --ssh '${ssh}' --sshlogin ${slots}/node 'true {}' </dev/stdin`,
+    { PARALLEL_HOME: lab.world.home },
+  );
+}
