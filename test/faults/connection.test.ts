@@ -24,7 +24,7 @@ describe('a connection that breaks', function () {
 
   it('costs no job, no log line and no second run, wherever it is cut, reset, stalled or half-open', async () => {
     const dice = throwDice('cut connections');
-    const wanted = times('CUTS', 15, 300);
+    const wanted = times('CUTS', 8, 300);
     const node = await world.nodes.add('node-a', { gpus: { name: 'Tesla V100-SXM2-16GB', count: 4 } });
     const ledger = new Ledger(path.join(world.home, 'ledger'));
     const faulty = await FaultyProxy.before(node, 'behind', world.nodes);

@@ -19,7 +19,7 @@ describe('an engine that is killed', function () {
 
   it('loses no accepted job, runs none twice, and has every log line once, wherever SIGKILL hits it', async () => {
     const dice = throwDice('engine kills');
-    const kills = times('KILLS', 15, 300);
+    const kills = times('KILLS', 8, 300);
     const node = await world.nodes.add('node-a', { gpus: { name: 'Tesla V100-SXM2-16GB', count: 4 } });
     const ledger = new Ledger(path.join(world.home, 'ledger'));
     const workdir = path.join(world.home, 'project');
@@ -75,5 +75,14 @@ describe('an engine that is killed', function () {
     }
     await noneLeft(node.home);
     console.log(`      ${kills} kills, ${accepted.size} accepted, ${records.length} stored, ${ran} ran`);
+  });
+
+  it('while it made the key of the secrets opens again, and seals', async () => {
+    await world.shut();
+    writeFileSync(path.join(world.home, 'secrets.key'), 'torn');
+    await world.open();
+    const { id } = await world.submit('c', 'secrets: {TOKEN: abc}\nrun: echo "${#TOKEN}"');
+    assert.equal((await world.ended('c', id)).status, 'SUCCEEDED');
+    assert.equal(await world.log('c', id), '3\n');
   });
 });

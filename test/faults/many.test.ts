@@ -101,8 +101,9 @@ describe('very many', function () {
             engine.onDidChange(() => !engine.busy && resolve());
           });
           const [view] = engine.jobs(owner);
-          assert.equal(view?.record.status, 'SUCCEEDED');
-          assert.equal(ledger.balance(owner, view ? [view.record] : []).ran, 1);
+          assert.ok(view);
+          assert.equal(view.record.status, 'SUCCEEDED');
+          assert.equal(ledger.balance(owner, [view.record]).ran, 1);
         }),
       );
     } finally {

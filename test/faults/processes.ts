@@ -58,11 +58,13 @@ export function jobProcesses(folder: string): Found[] {
 
 /** Waits until no process of a job is left; they may take a moment after the last one's end was told. */
 export async function noneLeft(folder: string, limitMs = 5_000): Promise<void> {
-  for (const end = Date.now() + limitMs; ; await pause(50)) {
+  const end = Date.now() + limitMs;
+  for (;;) {
     const left = jobProcesses(folder);
     if (left.length === 0) return;
     if (Date.now() > end)
       throw new Error(`left behind: ${left.map(({ pid, command }) => `${pid} ${command}`).join('; ')}`);
+    await pause(50);
   }
 }
 

@@ -15,7 +15,7 @@ describe('two queues on one node', function () {
 
   it('never have the same GPU at the same moment, by the clocks of the jobs', async () => {
     const dice = throwDice('two queues');
-    const count = times('JOBS', 25, 1_000);
+    const count = times('JOBS', 15, 1_000);
     const node = await world.nodes.add('node-a', { gpus: { name: 'Tesla V100-SXM2-16GB', count: 4 } });
     const ledger = new Ledger(path.join(world.home, 'ledger'));
     const engines = await Promise.all(
