@@ -22,6 +22,7 @@ export class Publisher {
   private readonly dirty = new Set<string>();
   private readonly fresh = new Map<string, JobRecord>();
   private timer: NodeJS.Timeout | undefined;
+  private settling: Promise<void> | undefined;
   private readonly unsubscribe: () => void;
 
   constructor(
@@ -51,6 +52,21 @@ export class Publisher {
     const jobs = this.read(cluster, limit);
     (this.published.get(cluster) ?? this.begin(cluster)).jobs.extend(jobs, limit);
     return jobs;
+  }
+
+  /** Resolves when everything that the engine has changed by now is sent; requests that come together share one message. */
+  settle(): Promise<void> {
+    // The engine tells its changes at the end of the turn; whoever shares this has made his before that.
+    this.settling ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.settling = undefined;
+        setImmediate(() => {
+          this.flush();
+          resolve();
+        });
+      });
+    });
+    return this.settling;
   }
 
   /** Sends what is not sent yet. */

@@ -131,9 +131,8 @@ export class Session {
       const { calls, publisher, questions } = await this.admitted();
       questions.turnTo(this.person);
       const result = await calls.run(name, params);
-      // Who asked sees what it did before it sees the answer; the engine tells its changes at the end of the turn.
-      await new Promise((resolve) => setImmediate(resolve));
-      publisher.flush();
+      // Who asked sees what it did before it sees the answer.
+      await publisher.settle();
       return result;
     } catch (error) {
       throw toWire(error);

@@ -90,7 +90,10 @@ export class Members {
   /** Starts a process; it may or may not be open yet. */
   spawn(version = '1'): Member {
     const member = new Member(
-      spawn(process.execPath, [this.program, this.home, version, this.sshConfigFile]),
+      spawn(process.execPath, [this.program, this.home, version, this.sshConfigFile], {
+        // Where a socket goes whose state folder has a long path.
+        env: { ...process.env, TMPDIR: this.dir },
+      }),
     );
     this.all.push(member);
     return member;
