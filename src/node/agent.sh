@@ -74,7 +74,7 @@ job_pids() {
   fi
   set +f
   if [ -d /proc/self ]; then
-    { grep -lsF "CLUSTER_QUEUE_JOB=$uuid" /proc/[0-9]*/environ; cat /proc/[0-9]*/stat; } 2>/dev/null
+    { grep -lsF "CLUSTER_QUEUE_JOB=$uuid" ${ENVIRONS:-/proc/[0-9]*/environ}; cat ${STATS:-/proc/[0-9]*/stat}; } 2>/dev/null
   else
     ps -A -E -o pid=,command= 2>/dev/null | grep -F "CLUSTER_QUEUE_JOB=$uuid" | while read -r pid _; do
       printf '/proc/%s/environ\n' "$pid"
@@ -99,6 +99,39 @@ job_pids() {
       for (pid in mine) if (pid in parent) print pid
     }'
   set -f
+}
+
+# Sets FORKS to the number of forks since the boot and LAST to the newest pid; fails where /proc does not tell. For bash.
+fork_count() {
+  FORKS=
+  IFS= read -r -d '' all </proc/stat
+  case $all in *"
+processes "*) ;; *) return 1 ;; esac
+  all=${all#*"
+processes "}
+  read -r _ _ _ _ LAST </proc/loadavg || return 1
+  FORKS=${all%%[!0-9]*}
+} 2>/dev/null
+
+# Whether processes of the supervisor's job may be left. A look at all of /proc costs more than all else that ends a
+# job; but pids go up, so with few forks since the supervisor's own the job's are between its pid and the newest.
+left_behind() {
+  [ -n "$FIRST_FORKS" ] && fork_count || return 0
+  [ $((FORKS - FIRST_FORKS)) -lt 1000 ] && [ "$LAST" -gt $$ ] && [ $((LAST - $$)) -lt 1000 ] || return 0
+  ENVIRONS= STATS= seen=$$
+  # Again for those that came meanwhile: one may have had a child and ended before it was looked at.
+  while [ "$LAST" -gt "$seen" ]; do
+    while [ "$seen" -lt "$LAST" ]; do
+      seen=$((seen + 1))
+      [ ! -d /proc/$seen ] || { ENVIRONS="$ENVIRONS /proc/$seen/environ" STATS="$STATS /proc/$seen/stat"; }
+    done
+    read -r _ _ _ _ LAST </proc/loadavg
+  done
+  if [ "$LAST" -lt "$seen" ]; then ENVIRONS= STATS=; return 0; fi
+  [ -z "$STATS" ] && return 1
+  pids=$(job_pids "$JOB")
+  ENVIRONS= STATS=
+  [ -n "$pids" ]
 }
 
 # Ends every process of job $1: TERM, up to $2 seconds of grace, then KILL until none is left.
@@ -200,6 +233,7 @@ supervise() {
   # One of two starts of the same UUID gets past here (O_EXCL).
   (set -C; : >"$JOB/claim") 2>/dev/null || exit 0
   boot_id; uptime_s; start_of $$
+  fork_count; FIRST_FORKS=$FORKS
   printf '%s %s %s %s .\n' $$ "$START" "$BOOT" "$NOW" >"$JOB/sup"
   cd "$HOME" || cd /
   lease_dir
@@ -317,7 +351,7 @@ run_job() {
   wait $child
   CODE=$?
   HOW=exit
-  kill_tree "$JOB" "$GRACE"
+  ! left_behind || kill_tree "$JOB" "$GRACE"
   if [ -e "$JOB/cancel" ]; then
     HOW=cancelled
   elif [ ! -e "$JOB/began" ]; then
