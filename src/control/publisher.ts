@@ -61,7 +61,8 @@ export class Publisher {
       setImmediate(() => {
         this.settling = undefined;
         setImmediate(() => {
-          this.flush();
+          // Reasons of other jobs, which cost by their number, come with the next full message.
+          this.sendChanges(false);
           resolve();
         });
       });
@@ -71,14 +72,18 @@ export class Publisher {
 
   /** Sends what is not sent yet. */
   flush(): void {
+    this.sendChanges(true);
+    this.dirty.clear();
+  }
+
+  private sendChanges(withReasons: boolean): void {
     const clusters: ClusterChange[] = [];
     const removed: string[] = [];
     for (const name of this.dirty) {
-      const change = this.changeOf(name);
+      const change = this.changeOf(name, withReasons);
       if (change === 'removed') removed.push(name);
       else if (change) clusters.push(change);
     }
-    this.dirty.clear();
     this.fresh.clear();
     if (clusters.length > 0 || removed.length > 0) this.send({ clusters, removed });
   }
@@ -105,13 +110,13 @@ export class Publisher {
     }, rest);
   }
 
-  private changeOf(name: string): ClusterChange | 'removed' | undefined {
+  private changeOf(name: string, withReasons: boolean): ClusterChange | 'removed' | undefined {
     const view = this.engine.view(name);
     if (!view) return this.published.delete(name) ? 'removed' : undefined;
     const definition = this.engine.definition(name);
     const published = this.published.get(name);
     if (!published) return { name, view, definition, ...this.begin(name).jobs.wire() };
-    const jobs = this.changedJobs(name, published.jobs);
+    const jobs = this.changedJobs(name, published.jobs, withReasons);
     const [viewText, definitionText] = [JSON.stringify(view), JSON.stringify(definition)];
     const change = {
       name,
@@ -125,9 +130,9 @@ export class Publisher {
   }
 
   /** Jobs whose record changed, and those that wait and now wait for another reason. */
-  private changedJobs(cluster: string, window: JobWindow): JobView[] {
+  private changedJobs(cluster: string, window: JobWindow, withReasons: boolean): JobView[] {
     const changed: JobView[] = [];
-    for (const { record, reason } of window.all()) {
+    for (const { record, reason } of withReasons ? window.all() : []) {
       if (record.status !== 'PENDING' || this.fresh.has(record.uuid)) continue;
       const now = this.viewOf(record);
       if (JSON.stringify(now.reason) !== JSON.stringify(reason)) changed.push(now);
