@@ -20,82 +20,83 @@ export interface KeyOpener {
 type Signer = (data: Buffer, options: SigningRequestOptions, done: SignCallback) => void;
 
 /**
- * All keys of a login, as one agent: those of the user's agent and those of the identity files. Being an agent it
- * offers public halves first, so that a passphrase is asked only for a key that the server would take, as OpenSSH does.
+ * One key, as an agent of its own: ssh2 offers an agent's public half first, so that a passphrase is asked only for a
+ * key that the server would take, as OpenSSH does.
  */
-export class LoginKeys extends BaseAgent<ParsedKey> {
-  /** Encrypted files whose public half nobody knows. */
-  readonly sealed: string[] = [];
-  private readonly signers = new Map<string, Signer>();
+export class LoginKey extends BaseAgent<ParsedKey> {
+  /** The server took the key; that it then wants more is not the key's failure. */
+  signed = false;
 
   constructor(
-    private readonly options: SshOptions,
-    private readonly opener: KeyOpener | undefined,
-    private readonly tried: string[],
+    readonly source: 'agent' | 'publickey',
+    private readonly key: ParsedKey,
+    private readonly signer: Signer,
   ) {
     super();
   }
 
   getIdentities(callback: IdentityCallback<ParsedKey>): void {
-    this.gather().then(
-      (keys) => callback(null, keys),
-      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error))),
-    );
+    callback(null, [this.key]);
   }
 
   sign(
-    key: ParsedKey,
+    _key: ParsedKey,
     data: Buffer,
     options: SigningRequestOptions | SignCallback,
     callback?: SignCallback,
   ): void {
     const done = typeof options === 'function' ? options : callback;
     if (!done) return;
-    const signer = this.signers.get(nameOf(key));
-    if (signer) signer(data, typeof options === 'function' ? {} : options, done);
-    else done(new Error('the key is gone'));
+    this.signed = true;
+    this.signer(data, typeof options === 'function' ? {} : options, done);
   }
+}
+
+/** All keys of a login: those of the user's agent and those of the identity files. */
+export class LoginKeys {
+  /** Encrypted files whose public half nobody knows. */
+  readonly sealed: string[] = [];
+
+  constructor(
+    private readonly options: SshOptions,
+    private readonly opener: KeyOpener | undefined,
+  ) {}
 
   /** Keys of the agent that an identity file names come first, then the agent's others, then files. */
-  private async gather(): Promise<ParsedKey[]> {
+  async gather(): Promise<LoginKey[]> {
     const files = new Map<string, { readonly key: ParsedKey; readonly signer: Signer | undefined }>();
     for (const file of this.options.identityFiles) {
       const found = await this.fromFile(file);
       if (found) files.set(nameOf(found.key), found);
     }
     const ofAgent = await this.fromAgent();
-    const named = ofAgent.filter((key) => files.has(nameOf(key)));
-    const others = this.options.identitiesOnly ? [] : ofAgent.filter((key) => !files.has(nameOf(key)));
-    const agentKeys = [...named, ...others];
-    const own: ParsedKey[] = [];
-    for (const [name, { key, signer }] of files) {
-      if (!signer || this.signers.has(name)) continue;
-      this.signers.set(name, signer);
-      own.push(key);
-    }
-    if (agentKeys.length > 0) this.tried.push('agent');
-    if (own.length > 0) this.tried.push('publickey');
-    return [...agentKeys, ...own];
+    const named = [...ofAgent].filter(([name]) => files.has(name));
+    const others = this.options.identitiesOnly ? [] : [...ofAgent].filter(([name]) => !files.has(name));
+    const own = [...files].flatMap(([name, { key, signer }]) =>
+      signer && !ofAgent.has(name) ? [new LoginKey('publickey', key, signer)] : [],
+    );
+    return [...named.map(([, key]) => key), ...others.map(([, key]) => key), ...own];
   }
 
-  private async fromAgent(): Promise<ParsedKey[]> {
+  private async fromAgent(): Promise<Map<string, LoginKey>> {
     const { identityAgent } = this.options;
-    if (identityAgent === undefined) return [];
+    if (identityAgent === undefined) return new Map();
     const agent = createAgent(identityAgent);
     const listed = await new Promise<readonly unknown[]>((resolve) => {
       // An agent that is gone (a stale SSH_AUTH_SOCK) is as good as none.
       agent.getIdentities((error, keys) => resolve(error ? [] : (keys ?? [])));
     });
-    const keys = listed.flatMap((item) => {
-      const key = firstKey(item as Buffer);
-      return key ? [key] : [];
-    });
-    for (const key of keys) {
-      this.signers.set(nameOf(key), (data, options, done) => {
-        agent.sign(key, data, options, done);
-      });
-    }
-    return keys;
+    return new Map(
+      listed.flatMap((item) => {
+        const key = firstKey(item as Buffer);
+        const signer: Signer | undefined =
+          key &&
+          ((data, options, done) => {
+            agent.sign(key, data, options, done);
+          });
+        return key && signer ? [[nameOf(key), new LoginKey('agent', key, signer)] as const] : [];
+      }),
+    );
   }
 
   private async fromFile(

@@ -50,9 +50,11 @@ export class Authentication {
     partial: boolean | null,
     next: (method: AnyAuthMethod | false) => void,
   ): void => {
+    // ssh2 repeats an old answer after a method that brought none: the same list is no news.
+    const news = methodsLeft !== this.left;
     this.left = methodsLeft;
     // One proof was good and another is wanted (AuthenticationMethods): what stood before it in our order may be it.
-    if (partial === true && this.rounds < MOST_ROUNDS) {
+    if (partial === true && news && this.rounds < MOST_ROUNDS) {
       this.rounds += 1;
       this.methods = undefined;
     }
@@ -104,9 +106,14 @@ export class Authentication {
         open: (file, data) => this.paused(() => keyring.open(file, data, this.node)),
         giveUp: (words) => this.host.giveUp(words),
       },
-      this.tried,
     );
-    yield { type: 'agent', username, agent: keys };
+    for (const key of await keys.gather()) {
+      if (!this.takes('publickey')) return;
+      this.tried.push(key.source);
+      yield { type: 'agent', username, agent: key };
+      // After an agent's key ssh2 forgets what the server said it takes next (AuthenticationMethods): ask again.
+      if (key.signed) yield { type: 'none', username };
+    }
     if (!keyring) return;
     // PEM hides the public half as well: it cannot be offered before it is opened.
     for (const file of keys.sealed) {

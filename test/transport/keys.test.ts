@@ -117,6 +117,15 @@ describe('keys of a login', function () {
     await assert.rejects(rig.connect(host(`IdentityAgent ${socket}`)), /refused to log in/);
   });
 
+  it('gives one key after another where sshd wants two', async () => {
+    const keys = ['one', 'two'].map((name) => rig.key(`both-${name}`, '-t', 'ed25519', '-N', ''));
+    const both = await nodes.add('both', { config: 'AuthenticationMethods publickey,publickey' });
+    rig.authorize(both, ...keys);
+    const lines = keys.map((key) => `IdentityFile ${key}`).join('\n  ');
+    assert.equal(await rig.whoIs(host(lines, both)), 'both');
+    await assert.rejects(rig.connect(host(`IdentityFile ${keys[0] ?? ''}`, both)), /refused to log in/);
+  });
+
   it('goes on with files when the agent is gone', async () => {
     rig.authorize(node, nodes.userKey);
     assert.equal(await rig.whoIs(host(`IdentityAgent ${nodes.dir}/no-agent\n  IdentitiesOnly no`)), 'node');

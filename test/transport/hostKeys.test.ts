@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { haveSshd, type TestNode } from '../support/sshd';
+import { person, Rig } from './rig';
+
+describe('the host key of a node', function () {
+  if (!haveSshd) return;
+  this.timeout(30_000);
+  const rig = new Rig();
+  const { nodes } = rig;
+  let node: TestNode;
+  let number = 0;
+  let second = '';
+  before(async () => {
+    second = rig.key('second_host_key', '-t', 'ecdsa', '-N', '');
+    node = await nodes.add('node', { config: `HostKey ${second}` });
+  });
+  after(() => rig.close());
+
+  /** A name whose known_hosts holds this text. */
+  const host = (known: string, lines = ''): { name: string; file: string } => {
+    number += 1;
+    const file = path.join(nodes.dir, `known-${number}`);
+    writeFileSync(file, known);
+    nodes.configure(`Host known-${number}\n  ${rig.at(node)}\n  UserKnownHostsFile ${file}\n  ${lines}`);
+    return { name: `known-${number}`, file };
+  };
+  const place = (): string => `[${node.address}]:${node.port}`;
+
+  it('is known by a hashed name', async () => {
+    const { name, file } = host(`${place()} ${rig.hostKey(node)}\n`);
+    execFileSync('ssh-keygen', ['-q', '-H', '-f', file], { stdio: 'ignore' });
+    assert.match(readFileSync(file, 'utf8'), /^\|1\|/);
+    assert.equal(await rig.whoIs(name), 'node');
+  });
+
+  it('is refused when it is revoked', async () => {
+    const key = rig.hostKey(node);
+    const { name } = host(`@revoked * ${key}\n${place()} ${key}\n`);
+    await assert.rejects(rig.connect(name), /marked @revoked/);
+  });
+
+  it('is looked up by its HostKeyAlias, without the port', async () => {
+    const { name } = host(`the-alias ${rig.hostKey(node)}\n`, 'HostKeyAlias the-alias');
+    assert.equal(await rig.whoIs(name), 'node');
+    await assert.rejects(
+      rig.connect(host(`${place()} ${rig.hostKey(node)}\n`, 'HostKeyAlias other').name),
+      /is not in/,
+    );
+  });
+
+  it('of the type that is known is asked for, though the host has another first', async () => {
+    const ecdsa = readFileSync(`${second}.pub`, 'utf8').split(' ').slice(0, 2).join(' ');
+    assert.equal(await rig.whoIs(host(`${place()} ${ecdsa}\n`).name), 'node');
+    assert.equal(await rig.whoIs(host(`${place()} ${rig.hostKey(node)}\n`).name), 'node');
+  });
+
+  it('is asked for once by many connections, and then known, hashed when the config says so', async () => {
+    const { name, file } = host('', 'StrictHostKeyChecking ask\n  HashKnownHosts yes');
+    let asked = 0;
+    const prompter = person({
+      trustHost: (_node, type, print) => {
+        asked += 1;
+        assert.match(`${type} ${print}`, /^\S+ SHA256:\S{43}$/);
+        return new Promise((resolve) => setTimeout(resolve, 300, true));
+      },
+    });
+    await Promise.all([1, 2, 3].map(() => rig.whoIs(name, { prompter })));
+    assert.equal(asked, 1);
+    assert.match(readFileSync(file, 'utf8'), /^\|1\|\S+ \S+ \S+\n$/);
+    assert.equal(await rig.whoIs(name), 'node');
+    const found = execFileSync('ssh-keygen', ['-F', place(), '-f', file], { encoding: 'utf8' });
+    assert.match(found, /found: line 1/);
+  });
+
+  it('is not trusted when the person declines', async () => {
+    const { name, file } = host('', 'StrictHostKeyChecking ask');
+    const prompter = person({ trustHost: () => Promise.resolve(false) });
+    await assert.rejects(rig.connect(name, { prompter }), /host key of known-\d+ .* is not in/);
+    assert.equal(readFileSync(file, 'utf8'), '');
+  });
+
+  it('that an authority vouches for is left to the system’s ssh', async () => {
+    const authority = rig.key('host-authority', '-t', 'ed25519', '-N', '');
+    const key = rig.key('certified_host_key', '-t', 'ed25519', '-N', '');
+    execFileSync('ssh-keygen', ['-q', '-s', authority, '-I', 'host', '-h', `${key}.pub`]);
+    const vouched = await nodes.add('vouched', { config: `HostKey ${key}\nHostCertificate ${key}-cert.pub` });
+    const file = path.join(nodes.dir, 'known-authority');
+    const line = readFileSync(`${authority}.pub`, 'utf8');
+    writeFileSync(file, `@cert-authority * ${line}`);
+    nodes.configure(`Host by-authority\n  ${rig.at(vouched)}\n  UserKnownHostsFile ${file}`);
+    const transport = await rig.connect('by-authority');
+    assert.equal(transport.kind, 'ssh');
+    assert.equal(await rig.output(transport, 'printf %s "$CLUSTER_QUEUE_NODE_ID"'), 'vouched');
+  });
+});
