@@ -1,22 +1,33 @@
 import type { Client } from 'ssh2';
 
-const TICK_MS = 2000;
-/** A timer this late was asleep; a busy machine is late by less. */
+/** A timer this late was asleep; on a busy machine it is late by less. */
 const ASLEEP_MS = 10_000;
-const ANSWER_MS = 5000;
+
+/** The wall clock in ms, how often it is looked at, and how long an answer may take. */
+export interface WakingClock {
+  readonly now: () => number;
+  readonly tickMs: number;
+  readonly answerMs: number;
+}
+
+const CLOCK: WakingClock = { now: Date.now, tickMs: 2000, answerMs: 5000 };
 
 /**
  * Notices that this machine slept, and then asks the other side for a sign of life: keepalives alone would take the
- * better part of a minute. Returns how to stop. `now` in ms of the wall clock.
+ * better part of a minute. Returns how to stop.
  */
-export function watchWaking(client: Client, dead: () => void, now: () => number = Date.now): () => void {
+export function watchWaking(
+  client: Pick<Client, 'unforwardIn'>,
+  dead: () => void,
+  { now, tickMs, answerMs }: WakingClock = CLOCK,
+): () => void {
   let last = now();
   let deadline: NodeJS.Timeout | undefined;
   const timer = setInterval(() => {
     const before = last;
     last = now();
-    if (last - before < TICK_MS + ASLEEP_MS || deadline) return;
-    deadline = setTimeout(dead, ANSWER_MS);
+    if (last - before < tickMs + ASLEEP_MS || deadline) return;
+    deadline = setTimeout(dead, answerMs);
     const alive = (): void => {
       clearTimeout(deadline);
       deadline = undefined;
@@ -27,7 +38,7 @@ export function watchWaking(client: Client, dead: () => void, now: () => number 
     } catch {
       dead();
     }
-  }, TICK_MS);
+  }, tickMs);
   timer.unref();
   return () => {
     clearInterval(timer);
