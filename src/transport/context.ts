@@ -6,7 +6,7 @@ export interface SshContext {
   readonly configFile: string | undefined;
   /** Absent where nobody can be asked: then only keys that need no question work, and unknown hosts are refused. */
   readonly prompter: Prompter | undefined;
-  /** How a dead connection is noticed, where the ssh config has no ServerAliveInterval; 15 s, three times, if absent. */
+  /** How a dead connection is noticed, where the ssh config has no ServerAliveInterval; 12 s, three times, if absent. */
   readonly keepalive?: { readonly intervalMs: number; readonly countMax: number };
   /** `absent`: the system's ssh cannot help, so ask a person rather than give up in its favour. */
   readonly openSsh?: 'absent';

@@ -10,7 +10,8 @@ import { Authentication } from './sshAuth';
 import type { SshOptions } from './sshOptions';
 import { ConnectError } from './transport';
 
-const KEEPALIVE = { intervalMs: 15_000, countMax: 3 };
+// ssh2 gives up one interval after the last unanswered question: 48 s.
+const KEEPALIVE = { intervalMs: 12_000, countMax: 3 };
 
 /** The host behind a carrier: how the user calls it, its options, and the keys it is known by. */
 export interface HostToEnter {
