@@ -32,8 +32,8 @@ export const idle: Case = {
         lab.world.engine.log('far', id);
       }
       await pause(2000);
-      const seconds = quick ? 5 : 60;
-      for (let round = 0; round < (quick ? 1 : 3); round++) {
+      const seconds = quick ? 5 : 30;
+      for (let round = 0; round < (quick ? 1 : 2); round++) {
         const before = { cpu: process.cpuUsage(), node: nodeTicks(lab.home), chunks: proxy.chunks };
         await pause(seconds * 1000);
         const { user, system } = process.cpuUsage(before.cpu);

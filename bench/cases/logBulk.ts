@@ -19,7 +19,7 @@ export const logBulk: Case = {
       const { id, uuid } = await world.submit('lab', `run: yes 'step 100 loss 0.1234' | head -c ${bytes}`);
       await world.ended('lab', id, 120_000);
       const log = (await bashLater(`ls ${lab.home}/.cluster-queue/*/jobs/${uuid}-0/run.log`)).trim();
-      for (let round = 0; round < (quick ? 2 : 4); round++) {
+      for (let round = 0; round < (quick ? 2 : 3); round++) {
         const ours = await timed(() => mirrored(lab, id));
         rmSync(world.engine.logFile(world.engine.job('lab', id).record));
         const theirs = await timed(() =>
