@@ -17,7 +17,7 @@ export const gap: Case = {
     { of: 'cluster queue, +50 ms of latency', most: 75 },
   ],
   floor: 'the end and the start of a job’s processes; a round trip until the node starts staged jobs itself',
-  why: 'Where the time goes: with few forks since its start a job’s end no longer looks at all of /proc, which took the gap from 54 to 17 ms in quick runs on the same machine. The rest, as read and not yet profiled: mv, the event to the engine, an fdatasync, and the start of two bashes. Starts staged on the node will take the round trip away.',
+  why: 'Where the time goes: with few forks since its start a job’s end no longer looks at all of /proc, which took the median gap from 30 and 39 ms to 22 and 26 ms in two alternating whole runs of the agents before and after (from 80 and 93 to 74 and 73 ms with latency added); dispatch showed no clear change (22 and 31, then 28 and 29 ms). The 54 → 17 ms and 18.5 → 28.5 jobs/s in that commit’s message are one quick run each, not alternated, and overstate it. The rest, as read and not yet profiled: mv, the event to the engine, an fdatasync, and the start of two bashes. Starts staged on the node will take the round trip away.',
   async run({ quick, has }) {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'cq-bench-'));
     const near = await Lab.open({ gpus: 1 });
