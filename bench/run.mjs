@@ -32,6 +32,15 @@ await esbuild.build({
 const words = ['out/bench/main.js', ...process.argv.slice(2)];
 process.exitCode = spawnSync(process.execPath, words, { stdio: 'inherit' }).status ?? 1;
 
+// What is kept is held to the repository's format like everything else in it.
+spawnSync(
+  process.execPath,
+  ['node_modules/prettier/bin/prettier.cjs', '--write', '--log-level=warn', 'bench'],
+  {
+    stdio: 'inherit',
+  },
+);
+
 function installPeers() {
   const missing = Object.keys(peers).filter((program) => !isPresent(program));
   if (missing.length === 0) return;
