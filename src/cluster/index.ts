@@ -1,2 +1,3 @@
 export * from './definition';
 export { canonicalGpuName } from './gpuNames';
+export { parsePools, type Pool, type PoolHost } from './pools';

@@ -6,7 +6,10 @@ export const windowPrompter: Prompter = {
   passphrase: (file, node) =>
     input(
       vscode.l10n.t('Passphrase of {0}', file),
-      vscode.l10n.t('Needed to log in to {0}. It is not kept.', node),
+      vscode.l10n.t(
+        'Needed to log in to {0}. The key stays open until this window closes; nothing is written down.',
+        node,
+      ),
       true,
     ),
   password: (user, node) =>

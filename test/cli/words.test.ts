@@ -114,6 +114,13 @@ describe('the words of cq', function () {
     });
   }
 
+  it('of validate check SkyPilot’s node pools too', async () => {
+    const pools = file('ssh_node_pools.yaml', 'lab:\n  hosts:\n    - {ip: 10.0.0.2, usr: x}\n');
+    const { code, stdout } = await cq.run('validate', pools);
+    assert.equal(code, 0);
+    assert.match(stdout, /ssh_node_pools\.yaml:3:22: warning: .*usr.*user/);
+  });
+
   it('of validate tell places from 1, and need no cluster', async () => {
     const good = file('good.yaml', 'run: echo hi\n');
     const bad = file('bad.yaml', 'name: x\nresources:\n  acelerators: V100:4\nrun: echo\n');

@@ -20,11 +20,14 @@ interface FileJson {
   }[];
 }
 
-/** `cq validate`: checks task files, without a cluster. */
+/** SkyPilot's name for the file with node pools. */
+const POOLS_FILE = /(?:^|[\\/])ssh_node_pools\.ya?ml$/;
+
+/** `cq validate`: checks task files and node pools, without a cluster. */
 export function addValidate(program: Command, cli: Cli, end: (code: number) => void): void {
   program
     .command('validate')
-    .description('check task files; needs no cluster')
+    .description('check task files, and SkyPilot’s ssh_node_pools.yaml; needs no cluster')
     .argument('<files...>')
     .option(
       '--json',
@@ -32,7 +35,12 @@ export function addValidate(program: Command, cli: Cli, end: (code: number) => v
     )
     .addHelpText('after', '\nExit code: 0 when no file has an error, else 1.')
     .action(async (files: string[], flags: { json?: boolean }) => {
-      const { parseTask } = await import('../../task');
+      const [{ parseTask }, { parsePools }] = await Promise.all([
+        import('../../task'),
+        import('../../cluster'),
+      ]);
+      const problemsOf = (file: string, text: string): readonly Problem[] =>
+        POOLS_FILE.test(file) ? parsePools(text).problems : parseTask(text).problems;
       const checked: FileJson[] = [];
       let failed = false;
       for (const file of files) {
@@ -41,7 +49,7 @@ export function addValidate(program: Command, cli: Cli, end: (code: number) => v
           failed = true;
           continue;
         }
-        checked.push(checkedFile(file, text, parseTask(text).problems));
+        checked.push(checkedFile(file, text, problemsOf(file, text)));
       }
       if (flags.json === true) cli.terminal.print(JSON.stringify(checked));
       else for (const one of checked) say(cli.terminal, one);
