@@ -36,7 +36,7 @@ const quietSettings = {
  * @throws {Error} when it does not come up within a minute, with the last of its words
  */
 export async function startServer(options) {
-  const { userDir, folder, extensionDir, settings = {}, env = process.env, port = 0 } = options;
+  const { userDir, extensionDir, settings = {}, env = process.env, port = 0 } = options;
   const server = await ensureServer();
   const dirs = {
     user: path.join(userDir, 'u'),
@@ -58,7 +58,6 @@ export async function startServer(options) {
     ...['--accept-server-license-terms', '--telemetry-level', 'off'],
     // Without it the server ignores the payload that names the extension under test.
     ...(options.install ? [] : ['--enable-smoke-test-driver']),
-    ...(folder ? ['--default-folder', folder] : []),
   ];
   // Its words go to a file: half of them are about native modules that nothing here needs.
   const words = fs.openSync(log, 'w');
@@ -80,9 +79,10 @@ export async function startServer(options) {
 }
 
 function query({ folder, extensionDir, testsPath, install }, token) {
-  const entries = { tkn: token };
+  // In the address, not as --default-folder: that opens it under an authority that the extension host does not use, and
+  // no diagnostic would reach an editor.
+  const entries = { tkn: token, ...(folder ? { folder } : {}) };
   if (!install) {
-    if (folder) entries.folder = folder;
     const payload = [['skipWelcome', 'true']];
     if (extensionDir) payload.push(['extensionDevelopmentPath', remote(extensionDir)]);
     if (testsPath) payload.push(['extensionTestsPath', remote(testsPath)]);

@@ -84,12 +84,17 @@ for (const theme of ['Light', 'Dark']) {
       await picture('finished');
     });
 
-    it('does not queue a file with a mistake, and says which', async () => {
+    it('marks the mistakes of a file that is opened from the explorer', async () => {
       await window.clearNotifications();
+      await window.openFile('mistakes.task.yaml');
+      await window.page.locator('.squiggly-error').nth(1).waitFor();
+      await picture('squiggles');
+    });
+
+    it('does not queue a file with a mistake, and says which', async () => {
       const menu = await window.rightClickFile('mistakes.task.yaml');
       await menu.pick('Exec on Cluster…');
       await window.notification(/mistakes\.task\.yaml:\d+: .*num_node/);
-      await window.page.locator('.squiggly-error').first().waitFor();
       await picture('mistake');
     });
   });
