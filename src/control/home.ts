@@ -1,5 +1,9 @@
 import os from 'node:os';
 import path from 'node:path';
+// The one file, not the room: `cq` starts without the engine.
+import { expandHome } from '../engine/localPath';
+
+export { expandHome };
 
 /** The state folder: `CLUSTER_QUEUE_HOME`, or where this system keeps the state of programs. */
 export function stateFolder(): string {
@@ -16,9 +20,4 @@ export function stateFolder(): string {
 /** Name of the user of this machine, as the USER column shows it. */
 export function userName(): string {
   return os.userInfo().username;
-}
-
-/** A path with a leading `~` replaced by the user's home. */
-export function expandHome(file: string): string {
-  return file === '~' || file.startsWith('~/') ? path.join(os.homedir(), file.slice(1)) : file;
 }

@@ -1,7 +1,5 @@
-import os from 'node:os';
-import path from 'node:path';
 import type { NodeDefinition } from '../cluster';
-import { demandOf, QueueError } from '../engine';
+import { demandOf, localPath, QueueError } from '../engine';
 import { Scheduler, type JobDemand, type JobRecord } from '../queue';
 import type { Task } from '../task';
 import type { Queue } from './queue';
@@ -159,10 +157,6 @@ function mountsOf(task: Task, file: string | undefined): { source: string; desti
         `file_mounts ${destination}: only local files and folders can be placed on your nodes; fetch a bucket in setup instead`,
       );
     }
-    const expanded = source.startsWith('~/') ? path.join(os.homedir(), source.slice(2)) : source;
-    return {
-      source: path.resolve(file === undefined ? process.cwd() : path.dirname(file), expanded),
-      destination,
-    };
+    return { source: localPath(source, file), destination };
   });
 }

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import type { JobRecord } from '../queue';
 import type { Task } from '../task';
 import { demandOf, resourcesText } from './demand';
 import { QueueError } from './errors';
+import { localPath } from './localPath';
 import type { SubmitOptions } from './views';
 
 /** Everything of a new job's record but its number and its sealed secrets. @throws QueueError */
@@ -70,9 +70,7 @@ function resolveWorkdir(task: Task, file: string | undefined): string | undefine
       `the task's workdir is a git repository (${workdir.url}), which nodes do not clone yet: clone it beside the task file and name that folder`,
     );
   }
-  const expanded =
-    workdir === '~' || workdir.startsWith('~/') ? path.join(os.homedir(), workdir.slice(1)) : workdir;
-  const full = path.resolve(file === undefined ? process.cwd() : path.dirname(file), expanded);
+  const full = localPath(workdir, file);
   if (!existsSync(full)) throw new QueueError('workdir', `the task's workdir ${full} does not exist`);
   return full;
 }

@@ -1,7 +1,14 @@
 import { CONFIG_SHAPE, POOL_SHAPE, SERVICE_SHAPE, STORAGE_SHAPE } from './cloudFields';
 import { taskNameFlaw } from './names';
 import { RESOURCES_SHAPE } from './resourceFields';
-import type { Field, FieldTable, ObjectShape, RemovedField, Shape } from './shape';
+import {
+  INTERNAL,
+  type Field,
+  type FieldTable,
+  type ObjectShape,
+  type RemovedField,
+  type Shape,
+} from './shape';
 import {
   envRule,
   fileMountRule,
@@ -17,14 +24,6 @@ const TEXT = { type: 'string' } as const;
 function cloud(shape: Shape, doc: string, example: string, more?: Partial<Field>): Field {
   return { shape, doc, example, effect: 'none-on-ssh', ...more };
 }
-
-const internal: Field = {
-  shape: { type: 'any' },
-  doc: 'Written by SkyPilot itself.',
-  example: '',
-  effect: 'own',
-  internal: true,
-};
 
 const COST: Shape = { type: 'dict', values: { type: 'number' }, maxEntries: 1 };
 
@@ -202,9 +201,9 @@ export const FIELDS: FieldTable = {
     'Give the job access to the SkyPilot server.',
     'api_server_access: false',
   ),
-  file_mounts_mapping: internal,
-  volume_mounts: internal,
-  _metadata: internal,
+  file_mounts_mapping: INTERNAL,
+  volume_mounts: INTERNAL,
+  _metadata: INTERNAL,
 };
 
 /** The whole of one task document. */

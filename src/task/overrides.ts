@@ -39,19 +39,20 @@ export function applyOverrides(task: Task, overrides: TaskOverrides): Task {
   };
 }
 
+/** A task that asks for nothing and does nothing. */
+export const EMPTY_TASK: Task = {
+  numNodes: 1,
+  resources: [{}],
+  ordered: false,
+  priority: 0,
+  envs: {},
+  secrets: {},
+  fileMounts: {},
+};
+
 /** An inline command as a task: what `exec CLUSTER -- COMMAND` runs. */
 export function commandTask(command: string): Task {
-  return {
-    name: 'sky-cmd',
-    numNodes: 1,
-    resources: [{}],
-    ordered: false,
-    priority: 0,
-    envs: {},
-    secrets: {},
-    fileMounts: {},
-    run: command,
-  };
+  return { ...EMPTY_TASK, name: 'sky-cmd', run: command };
 }
 
 function resources(

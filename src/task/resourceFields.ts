@@ -10,7 +10,7 @@ import {
   SIZE_SHAPE,
   VOLUMES,
 } from './resourceShapes';
-import type { Field, FieldTable, ObjectShape, Shape } from './shape';
+import { INTERNAL, type Field, type FieldTable, type ObjectShape, type Shape } from './shape';
 
 const ACCELERATORS_DOC =
   'GPUs (or other accelerators) that **each node** gives to the task: `V100:4`, `V100` (one), `V100:0.5` (half of a ' +
@@ -49,13 +49,6 @@ function cloud(shape: Shape, doc: string, example: string, more?: Partial<Field>
 }
 
 const TEXT = { type: 'string' } as const;
-const internal: Field = {
-  shape: { type: 'any' },
-  doc: 'Written by SkyPilot itself.',
-  example: '',
-  effect: 'own',
-  internal: true,
-};
 const NUMBER_OR_TEXT = [{ type: 'string' }, { type: 'number' }] as const;
 
 const SINGLE: FieldTable = {
@@ -183,11 +176,11 @@ const SINGLE: FieldTable = {
   autostop: cloud(AUTOSTOP, 'Stop the rented machines after a time without jobs.', 'autostop: 10m'),
   priority_class: cloud(TEXT, 'Kubernetes priority class.', 'priority_class: high'),
   volumes: cloud(VOLUMES, 'Disks to attach.', 'volumes:\n  - path: /mnt/data\n    name: my-volume'),
-  _docker_login_config: internal,
-  _is_image_managed: internal,
-  _requires_fuse: internal,
-  _cluster_config_overrides: internal,
-  _no_missing_accel_warnings: internal,
+  _docker_login_config: INTERNAL,
+  _is_image_managed: INTERNAL,
+  _requires_fuse: INTERNAL,
+  _cluster_config_overrides: INTERNAL,
+  _no_missing_accel_warnings: INTERNAL,
 };
 
 const ALTERNATIVE: ObjectShape = {

@@ -101,3 +101,12 @@ export interface RemovedField {
   readonly replacement: string;
   readonly message: string;
 }
+
+/** A field that SkyPilot writes itself: accepted, and not offered. */
+export const INTERNAL: Field = {
+  shape: { type: 'any' },
+  doc: 'Written by SkyPilot itself.',
+  example: '',
+  effect: 'own',
+  internal: true,
+};

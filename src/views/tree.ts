@@ -155,9 +155,9 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   private flush(): void {
     const names = [...this.dirty];
     this.dirty.clear();
-    const { queue } = this.window;
-    const known = new Set(queue?.views().map(({ name }) => name));
-    const running = queue?.views().reduce((sum, view) => sum + view.running, 0) ?? 0;
+    const views = this.window.queue?.views() ?? [];
+    const known = new Set(views.map(({ name }) => name));
+    const running = views.reduce((sum, view) => sum + view.running, 0);
     this.view.badge =
       running === 0 ? undefined : { value: running, tooltip: vscode.l10n.t('{0} jobs on nodes', running) };
     // A cluster that came or went changes the root.

@@ -3,7 +3,6 @@ import { userName } from '../../control/home';
 import { Option, type Command } from 'commander';
 import type { ClusterDefinition, NodeDefinition } from '../../cluster';
 import type { JobRecord } from '../../queue';
-import type { Task } from '../../task';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
 import { readTask, withTaskOptions } from '../readTask';
@@ -42,7 +41,9 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
         throw new UsageError('--virtual goes with --local: on other machines GPUs are found');
       const virtual = flags.virtual === undefined ? undefined : virtualOf(flags.virtual);
       const given = words.length > 0 || cli.command !== undefined;
-      const { task, file } = given ? readTask(cli, words, flags) : { task: NOTHING };
+      const { task, file } = given
+        ? readTask(cli, words, flags)
+        : { task: (await import('../../task')).EMPTY_TASK };
       end(
         await withQueue(cli, async (open) => {
           const { launch } = await import('../../control');
@@ -62,17 +63,6 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       );
     });
 }
-
-/** A cluster without a first job. */
-const NOTHING: Task = {
-  numNodes: 1,
-  resources: [{}],
-  ordered: false,
-  priority: 0,
-  envs: {},
-  secrets: {},
-  fileMounts: {},
-};
 
 /** The candidates that the options name; none when the cluster is there and they agree. */
 async function nodesFor(
