@@ -13,8 +13,8 @@ const rooms = {
   engine: ['task', 'cluster', 'queue', 'store', 'node', 'transport'],
   control: ['task', 'cluster', 'queue', 'store', 'transport', 'engine'],
   cli: ['task', 'cluster', 'queue', 'node', 'transport', 'engine', 'control'],
-  editor: ['task'],
-  window: ['queue', 'transport', 'engine', 'control'],
+  editor: ['task', 'cluster'],
+  window: ['cluster', 'queue', 'transport', 'engine', 'control'],
   views: ['queue', 'engine', 'control', 'window'],
   commands: ['task', 'cluster', 'queue', 'engine', 'control', 'window', 'views'],
 };

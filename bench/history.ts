@@ -1,15 +1,20 @@
 import { randomUUID } from 'node:crypto';
+import type { ClusterDefinition } from '../src/cluster';
 import type { JobRecord } from '../src/queue';
 import { Store } from '../src/store';
 
-/** Fills a state folder with finished jobs of a cluster that is not otherwise there, as months of use leave it. */
-export async function fillHistory(folder: string, count: number): Promise<void> {
+/** Fills a state folder with finished jobs of a cluster, by default one without nodes, as months of use leave it. */
+export async function fillHistory(
+  folder: string,
+  count: number,
+  cluster: ClusterDefinition = { name: 'past', nodes: [] },
+): Promise<void> {
   const { store } = await Store.open(folder);
-  await store.putCluster({ name: 'past', definition: JSON.stringify({ name: 'past', nodes: [] }) });
+  await store.putCluster({ name: cluster.name, definition: JSON.stringify(cluster) });
   const now = Date.now();
   for (let at = 0; at < count; at += 10_000) {
     const jobs = Array.from({ length: Math.min(10_000, count - at) }, (_, index) =>
-      past(at + index + 1, now),
+      past(cluster.name, at + index + 1, now),
     );
     await store.addJobs(jobs);
   }
@@ -17,10 +22,10 @@ export async function fillHistory(folder: string, count: number): Promise<void> 
   await store.close();
 }
 
-function past(id: number, now: number): JobRecord {
+function past(cluster: string, id: number, now: number): JobRecord {
   return {
     uuid: randomUUID(),
-    cluster: 'past',
+    cluster,
     id,
     name: `train-${id % 50}`,
     user: 'me',
@@ -39,5 +44,6 @@ function past(id: number, now: number): JobRecord {
     endedAt: now - 500 * id,
     placement: { alternative: 0, ranks: [{ node: 'node', devices: [0] }] },
     exitCodes: [0],
+    logBytes: 20_000,
   };
 }

@@ -14,6 +14,7 @@ const peers = {
   sbatch: 'slurm-wlm',
   munged: 'munge',
   rsync: 'rsync',
+  chromium: 'chromium',
 };
 
 await ensureInstalled();

@@ -11,7 +11,7 @@ import { ensureBuilt, ensureDebian, ensureInstalled } from './setup.mjs';
 
 const { grep, seed } = parseArgs({ options: { grep: { type: 'string' }, seed: { type: 'string' } } }).values;
 await ensureInstalled();
-const missing = await ensureDebian(['sshd', 'ssh']);
+const missing = await ensureDebian(['sshd', 'ssh', 'faketime']);
 if (missing.length > 0) throw new Error(`the fault suite needs ${missing.join(', ')}`);
 await ensureBuilt({ tests: true });
 

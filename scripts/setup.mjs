@@ -32,6 +32,8 @@ const packages = {
   tcsh: 'tcsh',
   zsh: 'zsh',
   rsync: 'rsync',
+  faketime: 'faketime',
+  nc: 'netcat-openbsd',
 };
 
 /**

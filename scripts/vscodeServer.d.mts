@@ -5,6 +5,8 @@ export interface ServerOptions {
   folder?: string;
   /** An extension to load from its source folder. */
   extensionDir?: string;
+  /** Folders of extensions to install besides. */
+  besides?: readonly string[];
   /** Module whose `run()` the extension host calls. */
   testsPath?: string;
   /** Have the extension as an installed one: no test driver, a short address. */

@@ -26,6 +26,7 @@ const quietSettings = {
  * @param {string} options.userDir settings, state and logs; made when missing
  * @param {string} [options.folder] the folder that the workbench opens
  * @param {string} [options.extensionDir] an extension to load from its source folder
+ * @param {readonly string[]} [options.besides] folders of extensions to have as installed ones besides
  * @param {string} [options.testsPath] module whose `run()` the extension host calls, as `extensionTestsPath`
  * @param {boolean} [options.install] have the extension as an installed one: no test driver, a short address
  * @param {Record<string, unknown>} [options.settings] on top of the quiet ones
@@ -45,7 +46,8 @@ export async function startServer(options) {
   };
   for (const dir of Object.values(dirs)) fs.mkdirSync(dir, { recursive: true });
   for (const scope of ['User', 'Machine']) writeSettings(path.join(dirs.user, scope), settings);
-  if (options.install && extensionDir) linkExtension(extensionDir, dirs.extensions);
+  const installed = [...(options.install && extensionDir ? [extensionDir] : []), ...(options.besides ?? [])];
+  for (const dir of installed) linkExtension(dir, dirs.extensions);
 
   const tokenFile = path.join(userDir, 'token');
   const token = randomBytes(16).toString('hex');

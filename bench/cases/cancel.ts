@@ -42,7 +42,7 @@ async function cancelled(lab: Lab, mark: string): Promise<number> {
   const { id } = await world.submit('lab', `run: |\n  ${TREE}\n  echo $$ $(jobs -p) >${file}\n  wait`);
   const pids = await pidsIn(file);
   const start = performance.now();
-  world.engine.cancel('lab', [id]);
+  void world.engine.cancel('lab', [id]);
   const ms = await allGone(pids, start);
   await world.ended('lab', id);
   return ms;

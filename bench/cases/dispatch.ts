@@ -6,7 +6,9 @@ export const dispatch: Case = {
   title: 'submit → first byte of output at the client, open connection',
   peer: 'the same command by `ssh` over a ControlMaster',
   target: [{ of: 'cluster queue', against: 'ssh, ControlMaster', most: 0.7 }],
-  floor: 'one fdatasync, one round trip, and the start of a supervisor and of the job’s own interactive bash',
+  floor:
+    'one fdatasync, one round trip, two forks and the start of an interactive bash; the peer pays two forks, two shells and a client’s start',
+  why: 'Where the time goes, by a trace: the job’s folder and its files (five of them before its first line), a fork for the supervisor and one for the job (1 ms each), its interactive bash (3 ms), and at the client the mirror’s own file, which is written before anybody hears of a line.',
   async run({ quick }) {
     const lab = await Lab.open();
     try {

@@ -41,7 +41,7 @@ export const idle: Case = {
         samples.add('node', '% of a core', ((nodeTicks(lab.home) - before.node) * 100) / TICKS / seconds);
         samples.add('traffic', 'packets per 15 s', ((proxy.chunks - before.chunks) * 15) / seconds);
       }
-      lab.world.engine.cancel('far', 'all');
+      void lab.world.engine.cancel('far', 'all');
       await lab.idle();
       return {
         series: samples.series(),

@@ -30,7 +30,7 @@ export const reconnect: Case = {
       for (let round = 0; round < (quick ? 2 : 8); round++) {
         await reopened(lab, proxy, `${count} live jobs`, samples);
       }
-      lab.world.engine.cancel('far', 'all');
+      void lab.world.engine.cancel('far', 'all');
       await lab.idle();
       return {
         series: samples.series(),

@@ -1,4 +1,4 @@
-import type { Prompter } from '../transport';
+import type { Given, Prompter } from '../transport';
 
 /** Reads a line from the terminal, with the question on stderr; `hidden` shows nothing of it. Undefined: Ctrl-C or Ctrl-D. */
 export function askLine(question: string, hidden: boolean): Promise<string | undefined> {
@@ -41,13 +41,18 @@ export async function confirm(question: string): Promise<boolean> {
   return /^y(es)?$/i.test(answer?.trim() ?? '');
 }
 
-/** Asks the person at this terminal what only they know while a connection is made. */
+/** Asks the person at this terminal what only they know while a connection is made; nothing of it is kept. */
 export const terminalPrompter: Prompter = {
-  passphrase: (file, node) => askLine(`Passphrase of ${file} (to log in to ${node}): `, true),
-  password: (user, node) => askLine(`Password of ${user} on ${node}: `, true),
+  passphrase: (file, node) => askSecret(`Passphrase of ${file} (to log in to ${node}): `),
+  password: (user, node) => askSecret(`Password of ${user} on ${node}: `),
   answer: (node, question, echo) => askLine(`${node} asks: ${question} `, !echo),
   trustHost: (node, keyType, fingerprint) =>
     confirm(
       `${node} is a machine this one has not met. Its ${keyType} key has the fingerprint ${fingerprint}. Trust it?`,
     ),
 };
+
+async function askSecret(question: string): Promise<Given | undefined> {
+  const text = await askLine(question, true);
+  return text === undefined ? undefined : { text };
+}

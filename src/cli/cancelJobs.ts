@@ -1,3 +1,4 @@
+import type { JobsOf } from '../engine';
 import { isFinished, type JobRecord } from '../queue';
 import { EXIT } from './exitCodes';
 import { PATIENCE_MS, settled, until, type QueueCli } from './withQueue';
@@ -6,11 +7,7 @@ import { PATIENCE_MS, settled, until, type QueueCli } from './withQueue';
 const END_MS = 20_000;
 
 /** Cancels jobs and says so. When nobody else looks after them, waits until nothing of them is left. */
-export async function cancelJobs(
-  cli: QueueCli,
-  cluster: string,
-  ids: readonly number[] | 'all',
-): Promise<number> {
+export async function cancelJobs(cli: QueueCli, cluster: string, ids: JobsOf | 'all'): Promise<number> {
   const { queue, terminal } = cli;
   const cancelled = await queue.cancel(cluster, ids);
   if (cancelled.length === 0) {

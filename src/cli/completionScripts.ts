@@ -5,7 +5,10 @@ export interface Words {
   readonly options: readonly { readonly flag: string; readonly description: string }[];
 }
 
-/** Commands at the first word, options after a dash, files elsewhere. */
+/**
+ * Commands at the first word, options after a dash; elsewhere what `cq complete` knows (clusters, jobs, nodes), or files. No
+ * words of a command after `--` are ours.
+ */
 export function bash(commands: readonly Words[]): string {
   const cases = commands.map(({ name, options }) => `    ${name}) options="${flagsOf(options)}" ;;`);
   return `_cq() {
@@ -19,7 +22,14 @@ ${cases.join('\n')}
   esac
   case "$word" in
     -*) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
-    *) compopt -o default 2>/dev/null; COMPREPLY=() ;;
+    *)
+      COMPREPLY=()
+      case " \${COMP_WORDS[*]:0:COMP_CWORD} " in
+        *" -- "*) ;;
+        *) COMPREPLY=($(compgen -W "$(cq complete "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null </dev/null | cut -f1)" -- "$word")) ;;
+      esac
+      [ \${#COMPREPLY[@]} -gt 0 ] || compopt -o default 2>/dev/null
+      ;;
   esac
 }
 complete -F _cq cq`;
@@ -45,7 +55,15 @@ ${names.join('\n')}
   case "$words[2]" in
 ${cases.join('\n')}
   esac
-  if [[ "$PREFIX" == -* ]]; then _describe option options; else _files; fi
+  if [[ "$PREFIX" == -* ]]; then
+    _describe option options
+    return
+  fi
+  local -a known
+  (( \${words[(I)--]} && \${words[(I)--]} < CURRENT )) ||
+    known=(\${(f)"$(cq complete "\${(@)words[2,CURRENT-1]}" 2>/dev/null </dev/null)"})
+  known=(\${known//$'\\t'/:})
+  if (( $#known )); then _describe -V word known; else _files; fi
 }
 compdef _cq cq`;
 }
@@ -59,7 +77,15 @@ export function fish(commands: readonly Words[]): string {
       return `complete -c cq -n '__fish_seen_subcommand_from ${name}' ${kind} ${flag.replace(/^-+/, '')} -d ${quoted(words)}`;
     }),
   ]);
-  return lines.join('\n');
+  return [
+    `function __cq_known
+  set -l words (commandline -opc)
+  contains -- -- $words; or cq complete $words[2..-1] 2>/dev/null </dev/null
+end`,
+    // A word that is known comes before files of the same beginning; where none is, there are files.
+    `complete -c cq -n 'not __fish_use_subcommand; and test -n "$(__cq_known)"' -f -k -a '(__cq_known)'`,
+    ...lines,
+  ].join('\n');
 }
 
 function flagsOf(options: Words['options']): string {

@@ -1,5 +1,6 @@
+import type { LaunchStep } from '../cluster';
 import type { NodeView } from '../engine';
-import type { DeviceUsage } from '../queue';
+import { deviceLabel, type DeviceUsage } from '../queue';
 
 /** A node in one line: `node-a: 3/4 V100-16GB free`, or why it cannot be used. */
 export function nodeWords(node: NodeView): string {
@@ -7,7 +8,7 @@ export function nodeWords(node: NodeView): string {
 }
 
 /** What a node has free, or why it cannot be used. */
-export function stateWords({ link, usage }: NodeView): string {
+export function stateWords({ link, usage, draining }: NodeView): string {
   switch (link.state) {
     case 'down':
       return link.message;
@@ -15,9 +16,20 @@ export function stateWords({ link, usage }: NodeView): string {
       return 'not connected';
     case 'connecting':
       return 'still connecting';
-    case 'up':
-      return gpuWords(usage?.devices ?? []) || `no GPU, ${usage?.cpus.total ?? 0} CPUs`;
+    case 'up': {
+      const free = gpuWords(usage?.devices ?? []) || `no GPU, ${usage?.cpus.total ?? 0} CPUs`;
+      const words = `${free}${othersWords(usage?.devices ?? [])}`;
+      return draining === true ? `draining, ${words}` : words;
+    }
   }
+}
+
+/** ` (GPU 1: bob, GPU 2: job 3 of cluster other)`: who else has a device; empty when nobody does. */
+function othersWords(devices: readonly DeviceUsage[]): string {
+  const others = devices.flatMap(({ index, foreign }) =>
+    foreign === undefined ? [] : [`GPU ${deviceLabel(index)}: ${foreign || 'somebody'}`],
+  );
+  return others.length === 0 ? '' : ` (${others.join(', ')})`;
 }
 
 /** `3/4 V100-16GB free`, by kind of device; empty without any. */
@@ -30,4 +42,13 @@ export function gpuWords(devices: readonly DeviceUsage[]): string {
   return [...kinds]
     .map(([name, { free, total }]) => `${Math.round(free * 100) / 100}/${total} ${name} free`)
     .join(', ');
+}
+
+/** What became of a launch whose jobs are not queued. */
+export function launchWords(cluster: string, { name, message, file }: LaunchStep): string {
+  const step = name === 'connect' ? 'looking for hosts that fit' : 'placing files';
+  const again = `cq launch -c ${cluster} ${file ?? '…'}`;
+  return message === undefined
+    ? `${cluster} is being launched: ${step} (if nothing launches it any more: ${again})`
+    : `the launch of ${cluster} failed when ${step}: ${message}\n  to go on with it: ${again}`;
 }

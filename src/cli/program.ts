@@ -1,13 +1,17 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../control/version';
+import { addAtBoot } from './commands/atBoot';
 import { addCancel } from './commands/cancel';
 import { addCheck } from './commands/check';
+import { addComplete } from './commands/complete';
 import { addCompletion } from './commands/completion';
 import { addDown } from './commands/down';
 import { addEngine } from './commands/engine';
 import { addExec } from './commands/exec';
+import { addFetch } from './commands/fetch';
 import { addLaunch } from './commands/launch';
 import { addLogs } from './commands/logs';
+import { addNodes } from './commands/nodes';
 import { addOrder } from './commands/order';
 import { addQueue } from './commands/queue';
 import { addStatus } from './commands/status';
@@ -20,6 +24,7 @@ import type { Cli } from './withQueue';
 const ENVIRONMENT = `
 Environment: CLUSTER_QUEUE_HOME  the state folder; who shares it shares the queue
              CLUSTER_QUEUE_SSH_CONFIG  the ssh config file, as ssh -F
+             CLUSTER_QUEUE_NODE_POOLS  the node pools file, instead of ~/.sky/ssh_node_pools.yaml
              NO_COLOR  no colours`;
 
 /** Runs a command line (without `node cq`). Resolves to the exit code; never rejects. */
@@ -44,6 +49,7 @@ function build(cli: Cli, end: (code: number) => void): Command {
     .description('A job queue for the GPU machines you reach over SSH. Task files are SkyPilot’s.')
     .version(VERSION, '-V, --version')
     .exitOverride()
+    .configureOutput({ outputError: (words, write) => write(words.replace(/^error: /, 'cq: ')) })
     .showSuggestionAfterError()
     .addHelpText('after', ENVIRONMENT);
   for (const add of [
@@ -51,14 +57,18 @@ function build(cli: Cli, end: (code: number) => void): Command {
     addExec,
     addQueue,
     addLogs,
+    addFetch,
     addCancel,
     addOrder,
     addStatus,
     addDown,
+    addNodes,
+    addAtBoot,
     addCheck,
     addValidate,
     addEngine,
     addCompletion,
+    addComplete,
   ])
     add(program, cli, end);
   return program;

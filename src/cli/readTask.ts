@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
-import { Option, type Command } from 'commander';
 import {
   applyOverrides,
   commandTask,
@@ -12,42 +11,8 @@ import {
 } from '../task';
 import { CliError, UsageError } from './errors';
 import { problemLines } from './problemLines';
+import type { TaskFlags } from './taskOptions';
 import type { Cli } from './withQueue';
-
-/** Options that say or change what is run; as SkyPilot's. */
-export interface TaskFlags {
-  readonly name?: string;
-  readonly workdir?: string;
-  readonly gpus?: string;
-  readonly numNodes?: string;
-  readonly cpus?: string;
-  readonly memory?: string;
-  readonly priority?: string;
-  readonly env?: readonly string[];
-  readonly envFile?: string;
-  readonly secret?: readonly string[];
-}
-
-const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
-
-/** Adds the options of `TaskFlags` to a command. */
-export function withTaskOptions(command: Command): Command {
-  return command
-    .option('-n, --name <name>', 'name of the job')
-    .option('--workdir <dir>', 'folder to run in, instead of the one in the file')
-    .option('--gpus <spec>', 'GPUs on each node, as V100:4, V100:0.5 or none')
-    .option('--num-nodes <n>', 'how many nodes run it at the same time')
-    .option('--cpus <n>', 'CPUs on each node')
-    .option('--memory <size>', 'memory on each node, in GB or as 512MB')
-    .addOption(
-      new Option('--env <name=value>', 'a variable; a name alone takes its value from here').argParser(
-        collect,
-      ),
-    )
-    .option('--env-file <file>', 'variables from a file of NAME=VALUE lines')
-    .addOption(new Option('--secret <name=value>', 'as --env, but kept out of the store').argParser(collect))
-    .option('--priority <n>', 'from -1000 to 1000; higher starts first');
-}
 
 /** The task that a command line means: of a file, or of what stood after `--`. @throws CliError, UsageError */
 export function readTask(

@@ -1,14 +1,16 @@
 import { userName } from '../control/home';
+import type { JobView } from '../engine';
 import { duration, isFinished, type JobRecord } from '../queue';
 import { EXIT, exitCodeOf } from './exitCodes';
 import { jobJson } from './json';
-import { readTask, type TaskFlags } from './readTask';
+import type { readTask } from './readTask';
 import { streamLog } from './streamLog';
+import type { LimitFlags, TaskFlags } from './taskOptions';
 import { toneOf } from './terminal';
 import { settled, until, type QueueCli } from './withQueue';
 
 /** Options of the commands that queue a job. */
-export interface RunFlags extends TaskFlags {
+export interface RunFlags extends TaskFlags, LimitFlags {
   readonly detach?: boolean;
   readonly json?: boolean;
 }
@@ -23,6 +25,7 @@ export async function runJob(
   { task, file }: ReturnType<typeof readTask>,
   flags: RunFlags & { readonly after?: readonly number[] },
 ): Promise<number> {
+  const { limitsOf } = await import('./limits');
   // Only a node that was looked at once can be known to be too small.
   if (cli.queue.view(cluster)?.nodes.some(({ usage }) => !usage)) await settled(cli, [cluster]);
   const record = await cli.queue.submit(task, {
@@ -30,6 +33,7 @@ export async function runJob(
     user: userName(),
     ...(file === undefined ? {} : { file }),
     ...(flags.after === undefined ? {} : { after: flags.after }),
+    ...limitsOf(flags),
   });
   return attend(cli, record, flags);
 }
@@ -81,10 +85,39 @@ function tellReasons({ queue, terminal }: QueueCli, cluster: string, id: number)
     const { reason } = queue.job(cluster, id);
     if (!reason || reason.kind === 'starting' || reason.text === told) return;
     told = reason.text;
-    terminal.note(terminal.paintNote(`job ${id} ${told} (place ${reason.position})`, 'dim'));
+    terminal.note(
+      terminal.paintNote(
+        `job ${id} ${told}${reason.kind === 'files' ? '' : ` (place ${reason.position})`}`,
+        'dim',
+      ),
+    );
   };
   tell();
   return terminal.canAsk ? queue.onDidChange(tell) : () => undefined;
+}
+
+/**
+ * Waits, when nobody else would start them, until jobs that can start have; and says when some still wait. Of many, the
+ * first are looked at: they start first.
+ */
+export async function started(cli: QueueCli, cluster: string, ids: readonly number[]): Promise<void> {
+  const { queue, terminal } = cli;
+  if (queue.role !== 'host') return;
+  const first = ids.slice(0, 50);
+  await until(cli, () => first.every((id) => isOnItsWay(queue.job(cluster, id))), START_MS);
+  const { pending = 0, staged = 0 } = queue.view(cluster) ?? {};
+  if (staged > 0)
+    terminal.note(`${staged} waiting jobs start by themselves: nothing needs to stay open for them`);
+  if (pending > staged)
+    terminal.note(
+      `${pending - staged} waiting jobs start while VS Code or some cq is open: leave one open with cq engine --background`,
+    );
+}
+
+function isOnItsWay({ record, reason }: JobView): boolean {
+  if (record.status === 'PENDING')
+    return (reason?.kind === 'resources' && reason.alone !== undefined) || reason?.kind === 'held';
+  return record.status !== 'SETTING_UP';
 }
 
 /** Goes only when the job runs, or waits for what others have: there may be no other process that would start it. */
@@ -95,7 +128,7 @@ async function leave(cli: QueueCli, { cluster, id }: JobRecord): Promise<number>
     cli,
     () => {
       const { record, reason } = queue.job(cluster, id);
-      if (record.status === 'PENDING') return reason?.kind === 'resources';
+      if (record.status === 'PENDING') return reason?.kind === 'resources' && reason.alone !== undefined;
       return record.status !== 'SETTING_UP';
     },
     START_MS,
@@ -107,8 +140,11 @@ async function leave(cli: QueueCli, { cluster, id }: JobRecord): Promise<number>
 function noteUnattended({ queue, terminal }: QueueCli, cluster: string, id: number): void {
   const { record, reason } = queue.job(cluster, id);
   if (queue.role !== 'host' || record.status !== 'PENDING') return;
+  const why = reason ? ` (${reason.text})` : '';
   terminal.note(
-    `job ${id} waits${reason ? ` (${reason.text})` : ''}, and starts while VS Code or some cq is open: leave one open with cq engine`,
+    reason?.alone === true
+      ? `job ${id} waits${why} and starts by itself: nothing needs to stay open`
+      : `job ${id} waits${why}, and starts while VS Code or some cq is open: leave one open with cq engine --background`,
   );
 }
 

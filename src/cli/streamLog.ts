@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { isFinished } from '../queue';
 import type { QueueLog } from '../control';
 import { until, type QueueCli } from './withQueue';
@@ -37,6 +36,12 @@ export async function streamLog(
   }
 }
 
+/** Prints a log that will not grow any more. False: there is no such file. */
+export async function printLogFile(cli: QueueCli, file: string, tail: number): Promise<boolean> {
+  const over = { file, complete: true, onAppend: () => () => undefined, onEnd: () => () => undefined };
+  return new Printer(cli, over).printFile(tail);
+}
+
 /** Has a job's log brought here as far as it can be, and returns its file. */
 export async function gatherLog(cli: QueueCli, cluster: string, id: number): Promise<string> {
   const { mirror, release } = cli.queue.log(cluster, id);
@@ -62,21 +67,20 @@ class Printer {
     });
   }
 
-  async printFile(tail: number): Promise<void> {
-    const file = await open(this.mirror.file, 'r').catch(() => undefined);
-    if (!file) return;
-    try {
-      const { size } = await file.stat();
-      this.at = tail > 0 ? await startOfLast(file, size, tail) : 0;
-      while (this.at < size && !this.cli.signal.aborted) {
-        const { buffer, bytesRead } = await file.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, this.at);
-        if (bytesRead === 0) break;
-        this.cli.terminal.write(buffer.subarray(0, bytesRead));
-        this.at += bytesRead;
-      }
-    } finally {
-      await file.close();
+  /** False: there is no file. */
+  async printFile(tail: number): Promise<boolean> {
+    const { droppedLine, logSize, piecesOf } = await import('../engine');
+    const { file } = this.mirror;
+    const size = logSize(file);
+    if (size === undefined) return false;
+    this.at = tail > 0 ? await startOfLast(file, size, tail) : 0;
+    for await (const { at, bytes, dropped } of piecesOf(file, this.at)) {
+      if (dropped > 0) this.cli.terminal.write(Buffer.from(`\n${droppedLine(dropped)}`));
+      this.cli.terminal.write(bytes);
+      this.at = at + bytes.length;
+      if (this.at >= size || this.cli.signal.aborted) break;
     }
+    return true;
   }
 
   go(): void {
@@ -131,23 +135,20 @@ async function gathered(cli: QueueCli, mirror: QueueLog, cluster: string, id: nu
   });
 }
 
-/** Where the last `count` lines of a file begin. */
-async function startOfLast(
-  file: Awaited<ReturnType<typeof open>>,
-  size: number,
-  count: number,
-): Promise<number> {
+/** Where the last `count` lines of a log begin, or what there is of them before a gap. */
+async function startOfLast(file: string, size: number, count: number): Promise<number> {
+  const { readBack } = await import('../engine');
   let wanted = count;
   let end = size;
   while (end > 0) {
-    const start = Math.max(0, end - CHUNK_BYTES);
-    const { buffer } = await file.read(Buffer.alloc(end - start), 0, end - start, start);
-    for (let at = buffer.length - 1; at >= 0; at--) {
-      // The line break that ends the file ends a line, it begins none.
-      if (buffer[at] !== 0x0a || start + at === size - 1) continue;
+    const { at: start, bytes } = await readBack(file, end, CHUNK_BYTES);
+    if (bytes.length === 0) break;
+    for (let at = bytes.length - 1; at >= 0; at--) {
+      // The line break that ends the log ends a line, it begins none.
+      if (bytes[at] !== 0x0a || start + at === size - 1) continue;
       if (--wanted === 0) return start + at + 1;
     }
     end = start;
   }
-  return 0;
+  return end;
 }

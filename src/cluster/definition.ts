@@ -2,6 +2,42 @@
 export interface ClusterDefinition {
   readonly name: string;
   readonly nodes: readonly NodeDefinition[];
+  readonly launch?: LaunchState;
+}
+
+/** What launches have done to a cluster. */
+export interface LaunchState {
+  /** Absent when the last launch has queued its jobs, or there was none. */
+  readonly step?: LaunchStep;
+  /** `file_mounts` as they were placed last, by destination. */
+  readonly placed?: Readonly<Record<string, PlacedMount>>;
+}
+
+/** Where a launch is, or where it ended. */
+export interface LaunchStep {
+  /** `connect`: the nodes are candidates, of which those that fit will be kept. */
+  readonly name: 'connect' | 'files';
+  /** Why it failed; absent while it is under way. */
+  readonly message?: string;
+  /** Absolute path of the task file, to take the step up again. */
+  readonly file?: string;
+  /** Under which uuids its jobs are queued: taken up again, a launch queues none of them twice. */
+  readonly jobs?: LaunchJobs;
+}
+
+/** Uuids of the jobs of a launch; each absent when the task has no such part. */
+export interface LaunchJobs {
+  readonly setup?: string;
+  readonly run?: string;
+}
+
+export interface PlacedMount {
+  /** Absolute path, or an address that nodes fetch themselves. */
+  readonly source: string;
+  /** What a local source held then. */
+  readonly snapshot?: string;
+  /** Nodes that have it. */
+  readonly nodes: readonly string[];
 }
 
 export interface NodeDefinition {
@@ -9,10 +45,44 @@ export interface NodeDefinition {
   readonly name: string;
   /** What `ssh` would be given; absent for this machine itself. */
   readonly destination?: string;
+  /** How to log in where the ssh config does not know the host. */
+  readonly login?: NodeLogin;
   /** GPUs that are declared rather than found: scheduled and exported like real ones. */
   readonly virtual?: { readonly name: string; readonly count: number } | undefined;
+  /** Starts nothing new; what runs there goes on. */
+  readonly draining?: true;
+  /** What jobs may use of what is found. */
+  readonly limits?: NodeLimits;
   /** Absent until the node was reached once. */
   readonly inventory?: NodeInventory;
+}
+
+/** What changes of a cluster's nodes; nodes by name. Done twice, it has the effect of once. */
+export interface NodesChange {
+  /** One that is there already gets this login and these limits. */
+  readonly add?: readonly NodeDefinition[];
+  readonly remove?: readonly string[];
+  readonly drain?: readonly string[];
+  readonly undrain?: readonly string[];
+}
+
+/** From a node pools file. A password is never kept: it is read from that file whenever a connection is made. */
+export interface NodeLogin {
+  readonly user?: string;
+  /** Path of a private key; may begin with `~/`. */
+  readonly identityFile?: string;
+  /** Absolute path of the pools file, and the pool in it. */
+  readonly pool?: { readonly file: string; readonly name: string };
+}
+
+/** What a node's owner lets jobs use, where that differs from what is found. */
+export interface NodeLimits {
+  /** At most so many GPUs, called by this name. */
+  readonly gpus?: { readonly name: string; readonly count: number };
+  readonly cpus?: number;
+  readonly memoryMiB?: number;
+  /** The GPUs that may be used, with all their slices, by index, best first. */
+  readonly devices?: readonly number[];
 }
 
 /** What a node has for jobs. */
@@ -25,11 +95,11 @@ export interface NodeInventory {
 }
 
 export interface DeviceInventory {
-  /** What CUDA_VISIBLE_DEVICES will hold. */
+  /** Its number on its node: as nvidia-smi counts, as HIP counts, or `sliceIndex` of a MIG slice. */
   readonly index: number;
   /** As task files name it, e.g. `V100-32GB`. */
   readonly name: string;
-  /** Identity of the device on its node, for leases; without white space, comma or slash. */
+  /** Identity of the device on its node, for leases; without white space, comma or slash. `leaseOf` its uuid. */
   readonly lease: string;
   readonly memoryMiB?: number;
 }

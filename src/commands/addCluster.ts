@@ -1,10 +1,13 @@
+import os from 'node:os';
 import * as vscode from 'vscode';
-import { isClusterName, type NodeDefinition } from '../cluster';
-import { nodesOf, type Queue } from '../control';
-import { sshHosts } from '../window';
+import { isClusterName, nodesOfPool, type NodeDefinition, type Pool } from '../cluster';
+import type { Queue } from '../control';
+import { nodesOf } from '../control/nodes';
+import { readPools } from '../control/pools';
+import { readSettings, sshHosts } from '../window';
 import type { Command, CommandContext } from './context';
 
-/** Makes a cluster of hosts of the ssh config, or of names typed by hand; returns its name. */
+/** Makes a cluster of hosts of node pools and of the ssh config, or of names typed by hand; returns its name. */
 export async function addCluster(context: CommandContext): Promise<string | undefined> {
   const title = vscode.l10n.t('Add Cluster');
   const queue = await context.window.open();
@@ -33,30 +36,83 @@ export function askClusterName(queue: Queue, title: string): Thenable<string | u
   });
 }
 
-/** Asks for the hosts of a new cluster. Undefined: the user changed their mind. */
-export async function pickHosts(title: string): Promise<NodeDefinition[] | undefined> {
-  const hosts = await sshHosts();
-  const other = { label: `$(edit) ${vscode.l10n.t('Other hosts…')}`, host: undefined };
-  const picked =
-    hosts.length === 0
-      ? [other]
-      : await vscode.window.showQuickPick([...hosts.map((host) => ({ label: host, host })), other], {
-          title,
-          canPickMany: true,
-          placeHolder: vscode.l10n.t('Tick the hosts of your ssh config that are its nodes'),
-        });
+interface HostItem extends vscode.QuickPickItem {
+  /** Absent: names are typed by hand. */
+  readonly nodes?: readonly NodeDefinition[];
+}
+
+/** Asks for hosts: pools, hosts of the ssh config, this machine, or names. Undefined: the user changed their mind. */
+export async function pickHosts(
+  title: string,
+  placeHolder = vscode.l10n.t('Tick the machines that are its nodes'),
+): Promise<NodeDefinition[] | undefined> {
+  const { nodePools } = readSettings();
+  const [pools, hosts] = await Promise.all([poolsOf(nodePools), sshHosts()]);
+  const picked = await vscode.window.showQuickPick<HostItem>(
+    [
+      ...group(
+        vscode.l10n.t('Node pools'),
+        pools.map((pool) => ({
+          label: `$(server-environment) ${pool.name}`,
+          description: pool.hosts.map(hostWords).join(', '),
+          nodes: nodesOfPool(pool, nodePools),
+        })),
+      ),
+      ...group(
+        vscode.l10n.t('Hosts of the ssh config'),
+        nodesOf(hosts).map((node) => ({ label: `$(server) ${node.name}`, nodes: [node] })),
+      ),
+      ...group(vscode.l10n.t('Others'), [
+        {
+          label: `$(vm) ${vscode.l10n.t('This machine')}`,
+          description: os.hostname(),
+          nodes: [{ name: os.hostname() }],
+        },
+        { label: `$(edit) ${vscode.l10n.t('Other hosts…')}` },
+      ]),
+    ],
+    {
+      title,
+      canPickMany: true,
+      matchOnDescription: true,
+      placeHolder,
+    },
+  );
   if (!picked) return undefined;
-  const names = picked.flatMap(({ host }) => (host === undefined ? [] : [host]));
-  if (picked.some(({ host }) => host === undefined)) {
+  const nodes = picked.flatMap((item) => item.nodes ?? []);
+  if (picked.some((item) => item.nodes === undefined)) {
     const typed = await vscode.window.showInputBox({
       title,
       prompt: vscode.l10n.t('Hosts as you would give them to ssh, with spaces between'),
       placeHolder: 'gpu1 alice@10.0.0.7:2222',
     });
     if (typed === undefined) return undefined;
-    names.push(...typed.split(/[\s,]+/).filter((word) => word !== ''));
+    nodes.push(...nodesOf(typed.split(/[\s,]+/).filter((word) => word !== '')));
   }
-  return nodesOf(names);
+  // A host that was ticked by itself and in a pool is one node.
+  return [...new Map(nodes.map((node) => [node.name, node])).values()];
+}
+
+function group(label: string, items: HostItem[]): HostItem[] {
+  return items.length === 0 ? [] : [{ label, kind: vscode.QuickPickItemKind.Separator }, ...items];
+}
+
+function hostWords({ ip, gpus }: Pool['hosts'][number]): string {
+  return gpus ? `${ip} (${gpus.count} × ${gpus.name})` : ip;
+}
+
+/** The pools of the user's file; without them, and said so, where it has mistakes. */
+async function poolsOf(file: string): Promise<Pool[]> {
+  try {
+    return await readPools(file);
+  } catch (error) {
+    const open = vscode.l10n.t('Open File');
+    const words = error instanceof Error ? error.message : String(error);
+    void vscode.window.showWarningMessage(words, open).then((answer) => {
+      if (answer === open) void vscode.commands.executeCommand('vscode.open', vscode.Uri.file(file));
+    });
+    return [];
+  }
 }
 
 export const addClusterCommand: Command = {

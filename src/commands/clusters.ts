@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
-import { readSettings } from '../window';
+import type { NodeDefinition } from '../cluster';
+import { inSshConfig, sshTerminalArguments } from '../window';
 import { targets, type Command, type CommandContext } from './context';
 import type { Queue } from '../control';
 
@@ -17,13 +18,62 @@ export const refresh: Command = {
 
 export const showExtensionLog: Command = { id: 'showExtensionLog', run: ({ log }) => log.show() };
 
+/** Take Cluster Down…: asks, cancels what waits and runs, waits for the end, and forgets the cluster. */
 export const removeCluster: Command = {
   id: 'removeCluster',
   run: async (context, ...args) => {
     const queue = await context.window.open();
-    for (const { cluster } of targets(context, 'cluster', args)) await queue.removeCluster(cluster);
+    for (const { cluster } of targets(context, 'cluster', args)) await takeDown(queue, cluster);
   },
 };
+
+async function takeDown(queue: Queue, cluster: string): Promise<void> {
+  const { pending = 0, running = 0 } = queue.view(cluster) ?? {};
+  const down = vscode.l10n.t('Take Down');
+  const detail =
+    pending + running === 0
+      ? vscode.l10n.t('No job waits or runs there. What the agent left on its machines is removed.')
+      : vscode.l10n.t(
+          '{0} jobs run and {1} wait there: they are cancelled first. What the agent left on its machines is removed.',
+          running,
+          pending,
+        );
+  const answer = await vscode.window.showWarningMessage(
+    vscode.l10n.t('Take cluster {0} down?', cluster),
+    { modal: true, detail },
+    down,
+  );
+  if (answer !== down) return;
+  await vscode.window.withProgress(
+    {
+      location: vscode.ProgressLocation.Notification,
+      title: vscode.l10n.t('Taking {0} down: waiting for its jobs to end', cluster),
+      cancellable: true,
+    },
+    async (_progress, token) => {
+      await queue.cancel(cluster, 'all');
+      if (await idle(queue, cluster, token)) await queue.removeCluster(cluster);
+    },
+  );
+}
+
+/** Resolves when no job of the cluster is alive, or with false when the user does not want to wait. */
+function idle(queue: Queue, cluster: string, token: vscode.CancellationToken): Promise<boolean> {
+  return new Promise((resolve) => {
+    const finish = (value: boolean): void => {
+      stop();
+      cancelled.dispose();
+      resolve(value);
+    };
+    const check = (): void => {
+      const view = queue.view(cluster);
+      if (!view || view.pending + view.running === 0) finish(true);
+    };
+    const stop = queue.onDidChange(check);
+    const cancelled = token.onCancellationRequested(() => finish(false));
+    check();
+  });
+}
 
 export const openTerminal: Command = {
   id: 'openTerminal',
@@ -31,36 +81,40 @@ export const openTerminal: Command = {
     const queue = await context.window.open();
     const node = await chooseNode(context, queue, args);
     if (!node) return;
-    const { sshConfigFile } = readSettings();
     const terminal =
       node.destination === undefined
         ? vscode.window.createTerminal({ name: node.name })
         : vscode.window.createTerminal({
             name: node.name,
             shellPath: 'ssh',
-            shellArgs: [
-              ...(sshConfigFile === undefined ? [] : ['-F', sshConfigFile]),
-              '--',
-              sshTarget(node.destination),
-            ],
+            shellArgs: await sshTerminalArguments(node.destination, node.login),
             iconPath: new vscode.ThemeIcon('server'),
           });
     terminal.show();
   },
 };
 
-/** `user@host:port` is ours; ssh itself takes a port only in a URL. */
-function sshTarget(destination: string): string {
-  return /:\d+$/.test(destination) && !destination.startsWith('ssh://')
-    ? `ssh://${destination}`
-    : destination;
-}
+/** Open in Remote-SSH: a window on the node, by the extension of that name; its menu shows only where that is there. */
+export const openRemote: Command = {
+  id: 'openRemote',
+  run: async (context, ...args) => {
+    const queue = await context.window.open();
+    const node = await chooseNode(context, queue, args);
+    if (node?.destination === undefined) return;
+    const user = node.login?.user;
+    const { destination } = node;
+    const named = user !== undefined && !destination.includes('@') && !(await inSshConfig(destination));
+    await vscode.commands.executeCommand('vscode.newWindow', {
+      remoteAuthority: `ssh-remote+${named ? `${user}@` : ''}${destination}`,
+    });
+  },
+};
 
 async function chooseNode(
   context: CommandContext,
   queue: Queue,
   args: readonly unknown[],
-): Promise<{ name: string; destination?: string } | undefined> {
+): Promise<NodeDefinition | undefined> {
   const [given] = targets(context, 'node', args);
   if (given) return queue.definition(given.cluster).nodes.find(({ name }) => name === given.node);
   const clusters = targets(context, 'cluster', args).map(({ cluster }) => cluster);

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { Element, LogChannels, QueueTree } from '../views';
-import type { WindowQueue } from '../window';
+import type { SecretKeeper, WindowQueue } from '../window';
 
 /** What commands work with. */
 export interface CommandContext {
@@ -11,22 +11,23 @@ export interface CommandContext {
   readonly log: vscode.LogOutputChannel;
   /** The script `cq`, once it is there. */
   readonly cq: Promise<string>;
+  readonly keeper: SecretKeeper;
 }
 
 type Kind = Element['kind'];
 type OfKind<K extends Kind> = Extract<Element, { kind: K }>;
 
-/** A command by its id (without the prefix) and what it does with its arguments. */
+/** A command by its id and what it does with its arguments. */
 export interface Command {
   readonly id: string;
   readonly run: (context: CommandContext, ...args: unknown[]) => Promise<void> | void;
 }
 
-/** Registers commands; an error one of them throws is shown to the user in its own words. */
+/** Registers commands, whose ids are whole here; an error one of them throws is shown to the user in its own words. */
 export function register(context: CommandContext, commands: readonly Command[]): vscode.Disposable {
   return vscode.Disposable.from(
     ...commands.map(({ id, run }) =>
-      vscode.commands.registerCommand(`clusterQueue.${id}`, async (...args: unknown[]) => {
+      vscode.commands.registerCommand(id, async (...args: unknown[]) => {
         try {
           await run(context, ...args);
         } catch (error) {

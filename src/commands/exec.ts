@@ -1,10 +1,24 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
-import { userName } from '../control';
-import { applyOverrides, type Task, type TaskOverrides } from '../task';
+import type { Queue } from '../control';
+import { userName } from '../control/home';
+import {
+  applyOverrides,
+  parseSweep,
+  parseTimeLimit,
+  variantsOf,
+  type Task,
+  type TaskOverrides,
+  type Variant,
+} from '../task';
+import type { SubmitOptions } from '../engine';
 import type { Command, CommandContext } from './context';
+import { tendMounts } from './mounts';
 import { pickCluster } from './pick';
 import { askValues, readTask, taskFile, trusted } from './taskFile';
+
+// As for `cq exec --retries`.
+const MOST_RETRIES = 1000;
 
 /** Exec on Cluster…: reads a task file as it stands in the editor, asks what is open, and queues it. */
 export const execCommand: Command = { id: 'exec', run: (context, target) => exec(context, target, false) };
@@ -15,24 +29,88 @@ export const execWithCommand: Command = {
   run: (context, target) => exec(context, target, true),
 };
 
+/** Exec on Cluster N times…: the task as an array or a sweep, in one group. */
+export const execManyCommand: Command = {
+  id: 'execMany',
+  run: async (context, target) => {
+    if (!(await trusted())) return;
+    const document = await taskFile(target);
+    const task = document && (await readTask(document));
+    if (!document || !task) return;
+    const variants = await askVariants(path.basename(document.fileName));
+    const [first] = variants ?? [];
+    if (!variants || !first) return;
+    // What the sweep gives need not be asked for.
+    const given = Object.fromEntries(Object.entries(first.envs).filter(([name]) => name in task.envs));
+    const secret = Object.keys(first.envs).find((name) => name in task.secrets);
+    if (secret !== undefined)
+      throw new Error(vscode.l10n.t('{0} is a secret of the task, and a sweep’s values are shown.', secret));
+    const open = applyOverrides(task, { envs: given });
+    const values = await askValues(open);
+    if (!values) return;
+    const place = await askPlace(context, document);
+    if (!place) return;
+    const { queue, cluster } = place;
+    if (!(await tendMounts(queue, cluster, task, document.fileName))) return;
+    const { id } = await queue.submitGroup(applyOverrides(open, values), variants, {
+      cluster,
+      user: userName(),
+      file: document.fileName,
+    });
+    void vscode.window.showInformationMessage(
+      vscode.l10n.t('jobs {0} to {1} queued on {2}', id, id + variants.length - 1, cluster),
+    );
+  },
+};
+
+async function askVariants(file: string): Promise<Variant[] | undefined> {
+  const read = (text: string): Variant[] => {
+    const { axes, repeat } = parseSweep(text);
+    return variantsOf(axes, repeat);
+  };
+  const text = await vscode.window.showInputBox({
+    title: vscode.l10n.t('Exec {0} N Times', file),
+    prompt: vscode.l10n.t('How often, or the values that variables are to have'),
+    placeHolder: '8   or   lr=1e-3,1e-4 seed=1..5',
+    validateInput: (value) => {
+      if (value.trim() === '') return undefined;
+      const flaw = flawOf(() => read(value));
+      if (flaw !== undefined) return flaw;
+      const { length } = read(value);
+      const message = length === 1 ? vscode.l10n.t('1 job') : vscode.l10n.t('{0} jobs', length);
+      return { message, severity: vscode.InputBoxValidationSeverity.Info };
+    },
+  });
+  return text === undefined || text.trim() === '' ? undefined : read(text);
+}
+
+/** The queue, and the cluster of it that the user picks; undefined when they pick none. */
+async function askPlace(
+  context: CommandContext,
+  document: vscode.TextDocument,
+): Promise<{ queue: Queue; cluster: string } | undefined> {
+  const queue = await context.window.open();
+  const title = vscode.l10n.t('Exec {0} on Cluster', path.basename(document.fileName));
+  const cluster = await pickCluster(context, queue, title);
+  return cluster === undefined ? undefined : { queue, cluster };
+}
+
 async function exec(context: CommandContext, target: unknown, withOptions: boolean): Promise<void> {
   if (!(await trusted())) return;
   const document = await taskFile(target);
   if (!document) return;
   const task = await readTask(document);
   if (!task) return;
-  const overrides = withOptions ? await askOptions(task) : {};
-  if (!overrides) return;
+  const options = withOptions ? await askOptions(task) : { overrides: {}, limits: {} };
+  if (!options) return;
   const values = await askValues(task);
   if (!values) return;
-  const queue = await context.window.open();
-  const cluster = await pickCluster(
-    context,
-    queue,
-    vscode.l10n.t('Exec {0} on Cluster', path.basename(document.fileName)),
-  );
-  if (cluster === undefined) return;
-  const record = await queue.submit(applyOverrides(task, { ...overrides, ...values }), {
+  const place = await askPlace(context, document);
+  if (!place) return;
+  const { queue, cluster } = place;
+  if (!(await tendMounts(queue, cluster, task, document.fileName))) return;
+  const record = await queue.submit(applyOverrides(task, { ...options.overrides, ...values }), {
+    ...options.limits,
     cluster,
     user: userName(),
     file: document.fileName,
@@ -42,7 +120,12 @@ async function exec(context: CommandContext, target: unknown, withOptions: boole
   await shown;
 }
 
-async function askOptions(task: Task): Promise<TaskOverrides | undefined> {
+interface ExecOptions {
+  readonly overrides: TaskOverrides;
+  readonly limits: Pick<SubmitOptions, 'timeoutS' | 'retries'>;
+}
+
+async function askOptions(task: Task): Promise<ExecOptions | undefined> {
   const title = vscode.l10n.t('Exec on Cluster with Options');
   const name = await vscode.window.showInputBox({
     title,
@@ -57,7 +140,32 @@ async function askOptions(task: Task): Promise<TaskOverrides | undefined> {
     validateInput: (value) => flawOf(() => applyOverrides(task, value === '' ? {} : { gpus: value })),
   });
   if (gpus === undefined) return undefined;
-  return { ...(name === '' ? {} : { name }), ...(gpus === '' ? {} : { gpus }) };
+  const limits = await askLimits(title, task);
+  return (
+    limits && { overrides: { ...(name === '' ? {} : { name }), ...(gpus === '' ? {} : { gpus }) }, limits }
+  );
+}
+
+async function askLimits(title: string, task: Task): Promise<ExecOptions['limits'] | undefined> {
+  const timeout = await vscode.window.showInputBox({
+    title,
+    prompt: vscode.l10n.t('Time limit of a try; empty: none'),
+    placeHolder: '30m   4h   1d',
+    validateInput: (value) => (value === '' ? undefined : parseTimeLimit(value).flaw?.message),
+  });
+  if (timeout === undefined) return undefined;
+  const retries = await vscode.window.showInputBox({
+    title,
+    prompt: vscode.l10n.t('How often it is run again after an exit code other than 0'),
+    value: String(task.retries ?? 0),
+    validateInput: (value) =>
+      /^\d+$/.test(value) && Number(value) <= MOST_RETRIES
+        ? undefined
+        : vscode.l10n.t('A whole number from 0 to {0}', MOST_RETRIES),
+  });
+  if (retries === undefined) return undefined;
+  const timeoutS = timeout === '' ? undefined : parseTimeLimit(timeout).value;
+  return { ...(timeoutS === undefined ? {} : { timeoutS }), retries: Number(retries) };
 }
 
 function flawOf(work: () => unknown): string | undefined {

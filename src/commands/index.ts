@@ -1,36 +1,55 @@
-import type * as vscode from 'vscode';
 import { addClusterCommand } from './addCluster';
-import { openTerminal, refresh, removeCluster, showExtensionLog } from './clusters';
-import { register, type CommandContext } from './context';
-import { execCommand, execWithCommand } from './exec';
+import { openRemote, openTerminal, refresh, removeCluster, showExtensionLog } from './clusters';
+import type { Command } from './context';
+import { execCommand, execManyCommand, execWithCommand } from './exec';
+import { forgetPasswords } from './forgetPasswords';
+import { cancelGroup, holdGroup, releaseGroup } from './groups';
+import { resumeAtBoot } from './atBoot';
+import { showArchived } from './archive';
+import { fetchOutputs } from './fetch';
 import { cancelAll, cancelJob, copyId, openLogFile, runAgain, showLog, showOlder } from './jobs';
 import { installCqCommand } from './installCq';
-import { launchCommand } from './launch';
+import { launchCommand, retryLaunch } from './launch';
+import { addNode, drainNode, removeNode, undrainNode } from './nodes';
+import { editNodePools } from './nodePools';
 import { hold, moveUp, release, runNext, setPriority } from './order';
 
-/** Registers every command of the extension. */
-export function registerCommands(context: CommandContext): vscode.Disposable {
-  return register(context, [
-    execCommand,
-    execWithCommand,
-    launchCommand,
-    addClusterCommand,
-    removeCluster,
-    refresh,
-    showExtensionLog,
-    openTerminal,
-    cancelAll,
-    cancelJob,
-    showLog,
-    openLogFile,
-    runAgain,
-    copyId,
-    showOlder,
-    moveUp,
-    runNext,
-    hold,
-    release,
-    setPriority,
-    installCqCommand,
-  ]);
-}
+/** Every command of the extension. */
+export const commands: readonly Command[] = [
+  execCommand,
+  execWithCommand,
+  execManyCommand,
+  launchCommand,
+  retryLaunch,
+  addClusterCommand,
+  removeCluster,
+  resumeAtBoot,
+  refresh,
+  showExtensionLog,
+  openTerminal,
+  openRemote,
+  cancelAll,
+  cancelJob,
+  cancelGroup,
+  holdGroup,
+  releaseGroup,
+  showLog,
+  openLogFile,
+  fetchOutputs,
+  runAgain,
+  copyId,
+  showOlder,
+  showArchived,
+  moveUp,
+  runNext,
+  hold,
+  release,
+  setPriority,
+  installCqCommand,
+  editNodePools,
+  forgetPasswords,
+  addNode,
+  removeNode,
+  drainNode,
+  undrainNode,
+];

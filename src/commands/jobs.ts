@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
-import { userName } from '../control';
+import { userName } from '../control/home';
+import { newestFile } from '../engine/logParts';
 import { isFinished } from '../queue';
 import type { JobElement } from '../views';
 import { targets, type Command, type CommandContext } from './context';
@@ -45,7 +46,7 @@ export const openLogFile: Command = {
     const queue = await context.window.open();
     await vscode.commands.executeCommand(
       'vscode.open',
-      vscode.Uri.file(queue.logFile(queue.job(job.cluster, job.id).record)),
+      vscode.Uri.file(newestFile(queue.logFile(queue.job(job.cluster, job.id).record))),
     );
   },
 };

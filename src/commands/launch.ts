@@ -1,10 +1,10 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
-import type { NodeDefinition } from '../cluster';
-import { launch, userName, type Launched, type Queue } from '../control';
+import type { Launched, LaunchRequest, Queue } from '../control';
+import { userName } from '../control/home';
 import { applyOverrides } from '../task';
 import { askClusterName, pickHosts } from './addCluster';
-import type { Command } from './context';
+import { targets, type Command, type CommandContext } from './context';
 import { askValues, readTask, taskFile, trusted } from './taskFile';
 
 /** Launch Cluster…: makes a cluster of hosts that fit a task file, sets them up, and queues the task. */
@@ -13,63 +13,102 @@ export const launchCommand: Command = {
   run: async (context, target) => {
     if (!(await trusted())) return;
     const document = await taskFile(target);
-    const task = document && (await readTask(document));
-    if (!document || !task) return;
-    const values = await askValues(task);
-    if (!values) return;
-    const queue = await context.window.open();
-    const where = await askWhere(queue);
-    if (!where) return;
-    const request = {
-      ...where,
-      task: applyOverrides(task, values),
-      file: document.fileName,
-      user: userName(),
-    };
-    const launched = await vscode.window.withProgress(
-      {
-        location: vscode.ProgressLocation.Notification,
-        title: vscode.l10n.t('Launching {0} on {1}', path.basename(document.fileName), where.name),
-        cancellable: true,
-      },
-      async (progress, token): Promise<Launched> => {
-        const abort = new AbortController();
-        token.onCancellationRequested(() => abort.abort());
-        const say = (words: string): void => {
-          context.log.info(`launch ${where.name}: ${words}`);
-          progress.report({ message: words });
-        };
-        return launch(queue, request, { say, signal: abort.signal });
-      },
-    );
-    const first = launched.setup ?? launched.run;
-    if (!first) {
-      void vscode.window.showInformationMessage(vscode.l10n.t('cluster {0} is ready', where.name));
-      return;
-    }
-    const jobs = [launched.setup, launched.run].flatMap((job) =>
-      job ? [`job ${job.id} (${job.name})`] : [],
-    );
-    void vscode.window.showInformationMessage(
-      vscode.l10n.t('queued on {0}: {1}', where.name, jobs.join(', then ')),
-    );
-    await context.logs.show(where.name, first.id);
+    if (document) await launchFile(context, document, askWhere);
   },
 };
 
+/** Retry Launch: goes on with the step of a launch that failed, with its task file as that is now. */
+export const retryLaunch: Command = {
+  id: 'retryLaunch',
+  run: async (context, ...args) => {
+    if (!(await trusted())) return;
+    const queue = await context.window.open();
+    for (const { cluster } of targets(context, 'cluster', args)) {
+      const file = queue.view(cluster)?.launch?.file;
+      if (file === undefined)
+        throw new Error(
+          vscode.l10n.t(
+            '{0} was launched without a task file: launch it again as it was launched before (cq launch -c {0} …)',
+            cluster,
+          ),
+        );
+      const document = await vscode.workspace.openTextDocument(file);
+      await launchFile(context, document, () => Promise.resolve({ name: cluster, nodes: [] }));
+    }
+  },
+};
+
+type Where = Pick<LaunchRequest, 'name' | 'nodes'>;
+
+async function launchFile(
+  context: CommandContext,
+  document: vscode.TextDocument,
+  ask: (queue: Queue) => Promise<Where | undefined>,
+): Promise<void> {
+  const task = await readTask(document);
+  if (!task) return;
+  const values = await askValues(task);
+  if (!values) return;
+  const queue = await context.window.open();
+  const where = await ask(queue);
+  if (!where) return;
+  const request = {
+    ...where,
+    task: applyOverrides(task, values),
+    file: document.fileName,
+    user: userName(),
+  };
+  const launched = await vscode.window.withProgress(
+    {
+      location: vscode.ProgressLocation.Notification,
+      title: vscode.l10n.t('Launching {0} on {1}', path.basename(document.fileName), where.name),
+      cancellable: true,
+    },
+    async (progress, token): Promise<Launched> => {
+      const abort = new AbortController();
+      token.onCancellationRequested(() => abort.abort());
+      const say = (words: string): void => {
+        context.log.info(`launch ${where.name}: ${words}`);
+        progress.report({ message: words });
+      };
+      const { launch } = await import('../control');
+      return launch(queue, request, { say, signal: abort.signal });
+    },
+  );
+  void vscode.window.showInformationMessage(launchedWords(where.name, launched));
+  const first = launched.setup ?? launched.run;
+  if (first) await context.logs.show(where.name, first.id);
+}
+
+/** What was queued, and of each host that was not taken why. */
+function launchedWords(cluster: string, { setup, run, passedOver }: Launched): string {
+  const jobs = [setup, run].flatMap((job) => (job ? [`job ${job.id} (${job.name})`] : []));
+  const words =
+    jobs.length === 0
+      ? vscode.l10n.t('cluster {0} is ready', cluster)
+      : vscode.l10n.t('queued on {0}: {1}', cluster, jobs.join(', then '));
+  const others = passedOver.map(({ node, why }) => vscode.l10n.t('passed over {0}: {1}', node, why));
+  return [words, ...others].join('; ');
+}
+
 /** A new cluster and its candidates, or one that is there. */
-async function askWhere(queue: Queue): Promise<{ name: string; nodes: NodeDefinition[] } | undefined> {
+async function askWhere(queue: Queue): Promise<Where | undefined> {
   const title = vscode.l10n.t('Launch Cluster');
-  const fresh = { label: `$(add) ${vscode.l10n.t('New cluster of SSH hosts…')}`, name: undefined };
-  const known = queue.views().map(({ name }) => ({
+  const fresh = { label: `$(add) ${vscode.l10n.t('New cluster…')}`, name: undefined };
+  const known = queue.views().map(({ name, launch: step }) => ({
     label: name,
-    description: vscode.l10n.t('place files and set up again'),
+    description: step
+      ? vscode.l10n.t('go on with its launch')
+      : vscode.l10n.t('place files and set up again'),
     name,
   }));
   const picked = await vscode.window.showQuickPick([fresh, ...known], { title });
   if (!picked) return undefined;
   if (picked.name !== undefined) return { name: picked.name, nodes: [] };
-  const nodes = await pickHosts(title);
+  const nodes = await pickHosts(
+    title,
+    vscode.l10n.t('Tick the machines to choose from: those that fit the task are taken'),
+  );
   if (!nodes || nodes.length === 0) return undefined;
   const name = await askClusterName(queue, title);
   return name === undefined ? undefined : { name, nodes };

@@ -23,7 +23,8 @@ export class Cache {
   apply(change: WireChange): QueueChange {
     const jobs: JobRecord[] = [];
     for (const name of change.removed) this.clusters.delete(name);
-    for (const { name, view, definition, floor, jobs: views } of change.clusters) {
+    const archived: JobRecord[] = [];
+    for (const { name, view, definition, floor, jobs: views, archived: gone = [] } of change.clusters) {
       let known = this.clusters.get(name);
       if (!known) {
         if (!view || !definition) continue;
@@ -32,20 +33,26 @@ export class Cache {
       }
       known.view = view ?? known.view;
       known.definition = definition ?? known.definition;
+      for (const id of gone) {
+        const before = known.jobs.get(id)?.record;
+        if (before) archived.push(before);
+        known.jobs.remove(id);
+      }
       for (const job of views) {
         const before = known.jobs.get(job.record.id)?.record;
         known.jobs.set(job);
         if (JSON.stringify(before) !== JSON.stringify(job.record)) jobs.push(job.record);
       }
     }
-    return { clusters: new Set([...change.removed, ...change.clusters.map(({ name }) => name)]), jobs };
+    const clusters = new Set([...change.removed, ...change.clusters.map(({ name }) => name)]);
+    return { clusters, jobs, ...(archived.length > 0 ? { archived } : {}) };
   }
 
   /** Takes in what an answer says of jobs that are not held. */
   learn<M extends CallName>(method: M, params: Params<M>, result: Result<M>): void {
     if (method === 'widen' && 'limit' in params && result && 'floor' in result)
       this.clusters.get(params.cluster)?.jobs.extend(result, params.limit);
-    if (method === 'find' && result && 'record' in result)
+    if (method === 'find' && result && 'record' in result && !('archived' in result))
       this.clusters.get(result.record.cluster)?.jobs.set(result);
   }
 

@@ -1,4 +1,5 @@
 import type { Engine } from '../engine';
+import { Fetches } from './fetches';
 import type { CallName, Calls, Params, Result } from './protocol';
 import type { Publisher } from './publisher';
 
@@ -9,23 +10,36 @@ export class CallTable {
   private readonly handlers: Handlers;
 
   constructor(engine: Engine, publisher: Publisher) {
+    const fetches = new Fetches(engine);
     this.handlers = {
       addCluster: ({ definition }) => done(engine.addCluster(definition)),
       defineLocal: ({ name, virtual }) => done(engine.defineLocal(name, virtual ?? undefined)),
+      changeNodes: ({ cluster, change }) => done(engine.changeNodes(cluster, change)),
       removeCluster: ({ name }) => done(engine.removeCluster(name)),
       submit: ({ task, options }) => engine.submit(task, options),
+      submitGroup: ({ task, variants, options }) => engine.submitGroup(task, variants, options),
       runAgain: ({ cluster, id, user, uuid }) => engine.runAgain(cluster, id, user, uuid),
-      cancel: ({ cluster, ids }) => Promise.resolve(engine.cancel(cluster, ids)),
+      cancel: ({ cluster, ids }) => engine.cancel(cluster, ids),
       connect: ({ cluster }) => {
         engine.connect(cluster);
         return Promise.resolve(null);
       },
       refresh: ({ cluster }) => done(engine.refresh(cluster)),
-      mount: ({ cluster, source, destination }) => done(engine.mount(cluster, source, destination)),
+      mount: ({ cluster, mount, missing }) => done(engine.mount(cluster, mount, missing)),
+      staleMounts: ({ cluster, mounts }) => engine.staleMounts(cluster, mounts),
+      noteLaunch: ({ cluster, step }) => done(engine.noteLaunch(cluster, step ?? undefined)),
+      resumeAtBoot: ({ cluster, on }) => engine.resumeAtBoot(cluster, on),
       reorder: ({ cluster, id, change }) => done(engine.reorder(cluster, id, change)),
+      fetch: (params) => fetches.run(params),
+      fetchState: ({ fetch }) => Promise.resolve(fetches.state(fetch)),
+      stopFetch: ({ fetch }) => {
+        fetches.stop(fetch);
+        return Promise.resolve(null);
+      },
       list: ({ cluster, limit }) => Promise.resolve(engine.jobs(cluster, limit)),
       widen: ({ cluster, limit }) => Promise.resolve(publisher.widen(cluster, limit)),
-      find: ({ cluster, id }) => Promise.resolve(engine.job(cluster, id)),
+      find: ({ cluster, id }) => engine.find(cluster, id),
+      archived: ({ cluster, limit }) => engine.archived(cluster, limit),
     };
   }
 

@@ -18,13 +18,14 @@ import {
   type CallName,
   type Grown,
   type Hello,
+  type Outcome,
   type Params,
   type Question,
   type Result,
   type Welcome,
   type WireChange,
 } from './protocol';
-import { answerWith } from './questions';
+import { Answers } from './questions';
 import type { QueueOptions } from './queue';
 import { fromWire } from './wireErrors';
 
@@ -144,9 +145,9 @@ export class Client implements Backend {
       this.trouble.fire(new Error(message)),
     );
     connection.onNotification('grown', ({ log, ...to }: Grown) => this.follows.get(log)?.(to));
-    connection.onRequest('question', (question: Question): Promise<Answer> =>
-      options.prompter ? answerWith(options.prompter, question) : Promise.resolve({ text: null }),
-    );
+    const answers = new Answers(options.prompter);
+    connection.onRequest('question', (question: Question): Promise<Answer> => answers.answer(question));
+    connection.onNotification('outcome', (outcome: Outcome) => answers.heard(outcome));
     connection.onClose(() => this.end());
     connection.onError(() => this.end());
     this.socket.on('error', () => this.end());

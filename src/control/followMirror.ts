@@ -1,5 +1,4 @@
-import { statSync } from 'node:fs';
-import type { Engine } from '../engine';
+import { logSize, type Engine } from '../engine';
 import type { Grown } from './protocol';
 
 // Readers wake up this often at most, however many lines a job prints; the first one at once.
@@ -13,7 +12,7 @@ export function followMirror(
   grown: (to: Omit<Grown, 'log'>) => void,
 ): () => void {
   const { mirror, release } = engine.log(cluster, id);
-  let size = sizeOf(mirror.file);
+  let size = logSize(mirror.file) ?? 0;
   let told = -1;
   let timer: NodeJS.Timeout | undefined;
   const tell = (): void => {
@@ -35,7 +34,7 @@ export function followMirror(
       soon();
     }),
     mirror.onEnd(() => {
-      size = Math.max(size, sizeOf(mirror.file));
+      size = Math.max(size, logSize(mirror.file) ?? 0);
       tell();
     }),
   ];
@@ -45,8 +44,4 @@ export function followMirror(
     for (const stop of stops) stop();
     release();
   };
-}
-
-function sizeOf(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }

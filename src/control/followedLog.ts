@@ -1,6 +1,4 @@
-import { statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { Emitter, type LogAppend } from '../engine';
+import { Emitter, logSize, readLog, type LogAppend } from '../engine';
 import type { Backend } from './backend';
 import type { QueueLog } from './queue';
 
@@ -25,7 +23,7 @@ export class FollowedLog implements QueueLog {
     private readonly id: number,
   ) {
     // Whoever asks for the log reads what is there by himself.
-    this.at = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    this.at = logSize(file) ?? 0;
   }
 
   get complete(): boolean {
@@ -73,18 +71,11 @@ export class FollowedLog implements QueueLog {
   }
 
   private async readTo(target: number): Promise<void> {
-    const handle = await open(this.file, 'r');
-    try {
-      while (this.at < target && !this.released()) {
-        const wanted = Math.min(CHUNK_BYTES, target - this.at);
-        const { buffer, bytesRead } = await handle.read(Buffer.alloc(wanted), 0, wanted, this.at);
-        if (bytesRead === 0) throw new Error(`${this.file} is shorter than it was`);
-        const at = this.at;
-        this.at += bytesRead;
-        this.appended.fire({ at, bytes: buffer.subarray(0, bytesRead) });
-      }
-    } finally {
-      await handle.close();
+    while (this.at < target && !this.released()) {
+      const { at, bytes } = await readLog(this.file, this.at, Math.min(CHUNK_BYTES, target - this.at));
+      if (bytes.length === 0) throw new Error(`${this.file} is shorter than it was`);
+      this.at = at + bytes.length;
+      this.appended.fire({ at, bytes });
     }
   }
 }

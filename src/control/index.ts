@@ -11,8 +11,13 @@ export function openQueue(options: QueueOptions): Promise<Queue> {
   return SharedQueue.open(options);
 }
 
-export { launch, type Launched, type LaunchRequest, type LaunchWatcher } from './launch';
+export { launch, type Launched, type LaunchRequest, type LaunchWatcher, type PassedOver } from './launch';
+export { staleMountsOf, staleWords } from './mounts';
 export { expandHome, stateFolder, userName } from './home';
+export { backgroundFiles, backgroundPid, becomeBackground, findBackground } from './background';
 export { VERSION } from './version';
 export { nodesOf } from './nodes';
+export { poolNodes, readPools } from './pools';
+export { poolsFile } from './poolsFile';
+export type { Background } from './background';
 export type { Queue, QueueLog, QueueOptions, QueueRole } from './queue';

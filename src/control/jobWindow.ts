@@ -1,4 +1,4 @@
-import { isFinished } from '../queue';
+import { isFinished, isOnNodes } from '../queue';
 import type { JobView } from '../engine';
 import type { WireJobs } from './protocol';
 
@@ -33,6 +33,12 @@ export class JobWindow {
     if (this.byId.size > this.trimAt) this.trim();
   }
 
+  /** Forgets a job that was archived. */
+  remove(id: number): void {
+    this.byId.delete(id);
+    this.sorted = undefined;
+  }
+
   /** Takes in the newest `limit` jobs, and keeps as many from now on. */
   extend({ floor, jobs }: WireJobs, limit: number): void {
     this.limit = Math.max(this.limit, limit);
@@ -42,10 +48,12 @@ export class JobWindow {
     this.sorted = undefined;
   }
 
-  /** The newest jobs, newest first, as far as they are held. */
+  /** The newest jobs, newest first, as far as they are held, and after them those that are older and on nodes. */
   newest(limit: number): JobView[] {
     this.sorted ??= [...this.byId.keys()].sort((a, b) => b - a);
-    return this.sorted.slice(0, limit).flatMap((id) => this.byId.get(id) ?? []);
+    return this.sorted
+      .flatMap((id) => this.byId.get(id) ?? [])
+      .filter(({ record }, index) => index < limit || isOnNodes(record.status));
   }
 
   /** True when `newest(limit)` is what the store would say. */

@@ -1,7 +1,9 @@
-import type { NodeDefinition } from '../cluster';
-import { demandOf, localPath, QueueError } from '../engine';
+import { randomUUID } from 'node:crypto';
+import type { LaunchJobs, LaunchStep, NodeDefinition } from '../cluster';
+import { demandOf, isRemoteSource, QueueError, type SubmitOptions } from '../engine';
 import { Scheduler, type JobDemand, type JobRecord } from '../queue';
 import type { Task } from '../task';
+import { mountsOf } from './mounts';
 import type { Queue } from './queue';
 
 /** What `launch` makes a cluster of, and what it does there. */
@@ -13,12 +15,21 @@ export interface LaunchRequest {
   /** Absolute path of the task file; relative paths in it are taken from its folder. */
   readonly file?: string;
   readonly user: string;
+  /** Time limit and retries of the task itself; its setup has none. */
+  readonly limits?: Pick<SubmitOptions, 'timeoutS' | 'retries'>;
 }
 
-/** The jobs that a launch queued. */
+/** The jobs that a launch queued, and the hosts that it did not take. */
 export interface Launched {
   readonly setup?: JobRecord;
   readonly run?: JobRecord;
+  readonly passedOver: readonly PassedOver[];
+}
+
+/** A host that was not taken, and why. */
+export interface PassedOver {
+  readonly node: string;
+  readonly why: string;
 }
 
 /** Who hears how a launch goes, and may end it. */
@@ -31,7 +42,9 @@ export interface LaunchWatcher {
 /**
  * `sky launch` for machines one already has: connects to the candidates, takes those that fit, places `file_mounts`, and
  * queues `setup` on all nodes and `run` after it. On a cluster that is there it checks that the task fits, and does the
- * rest again. A step that fails leaves the cluster, so that the step can be repeated; one that never came about is gone.
+ * rest again. A step that fails, or whose process ends, leaves the cluster, which says so (`ClusterView.launch`): launched
+ * once more, it goes on with that step, files that were placed before are not placed again, and jobs that were queued are not
+ * queued again. One that is cancelled while it connects is gone.
  * @throws QueueError `refused` with what was found on each host; `workdir`; Error with a node's words
  */
 export async function launch(
@@ -39,44 +52,128 @@ export async function launch(
   request: LaunchRequest,
   watcher: LaunchWatcher,
 ): Promise<Launched> {
-  const { name, task } = request;
-  const fresh = queue.view(name) === undefined;
-  try {
-    if (fresh) {
-      watcher.say(`connecting to ${request.nodes.map((node) => node.name).join(', ')}`);
-      await queue.addCluster({ name, nodes: request.nodes });
-    } else {
-      queue.connect(name);
+  const { name, task, file } = request;
+  const mounts = mountsOf(task, file);
+  const before = queue.view(name)?.launch;
+  const passedOver = await connect(queue, request, watcher);
+  // The same launch once more: what it placed before it failed is there.
+  const resumed = before?.name === 'files' && before.file === file;
+  const at = { name: 'files', jobs: uuidsFor(task, resumed ? before.jobs : undefined) } as const;
+  const jobs = await step(queue, request, watcher, at, async () => {
+    for (const mount of mounts) {
+      watcher.signal.throwIfAborted();
+      const { source, destination } = mount;
+      watcher.say(isRemoteSource(source) ? `fetching ${source} to ${destination}` : `placing ${destination}`);
+      await queue.mount(name, mount, resumed);
     }
+    watcher.signal.throwIfAborted();
+    return enqueue(queue, request, at.jobs);
+  });
+  await queue.noteLaunch(name, undefined);
+  return { ...jobs, passedOver };
+}
+
+/** A uuid for each job that the launch of a task queues; those that it had before stay. */
+function uuidsFor({ setup, run }: Task, before: LaunchJobs | undefined): LaunchJobs {
+  return {
+    ...(setup === undefined ? {} : { setup: before?.setup ?? randomUUID() }),
+    ...(run === undefined ? {} : { run: before?.run ?? randomUUID() }),
+  };
+}
+
+/** Makes sure of nodes that can be reached and fit; returns those that were not taken. */
+async function connect(queue: Queue, request: LaunchRequest, watcher: LaunchWatcher): Promise<PassedOver[]> {
+  const { name, nodes, file } = request;
+  const view = queue.view(name);
+  const find = async (fresh: boolean): Promise<PassedOver[]> => {
     await settled(queue, name, watcher.signal);
-    await choose(queue, request, fresh, watcher);
+    return choose(queue, request, fresh, watcher);
+  };
+  if (view && view.launch?.name !== 'connect') {
+    queue.connect(name);
+    return find(false);
+  }
+  try {
+    return await step(queue, request, watcher, { name: 'connect' }, async () => {
+      const candidates = nodes.length > 0 ? nodes : queue.definition(name).nodes;
+      watcher.say(`connecting to ${candidates.map((node) => node.name).join(', ')}`);
+      if (!view) {
+        const under = { name: 'connect', ...(file === undefined ? {} : { file }) } as const;
+        await queue.addCluster({ name, nodes, launch: { step: under } });
+      } else {
+        const given = new Set(candidates.map((node) => node.name));
+        const there = queue.definition(name).nodes.map((node) => node.name);
+        await queue.changeNodes(name, {
+          add: candidates,
+          remove: there.filter((node) => !given.has(node)),
+        });
+        await queue.refresh(name);
+      }
+      return find(true);
+    });
   } catch (error) {
-    if (fresh && queue.view(name)) await queue.removeCluster(name);
+    if (!view && watcher.signal.aborted && queue.view(name)) await queue.removeCluster(name);
     throw error;
   }
-  for (const { source, destination } of mountsOf(task, request.file)) {
-    watcher.signal.throwIfAborted();
-    watcher.say(`placing ${destination}`);
-    await queue.mount(name, source, destination);
-  }
-  watcher.signal.throwIfAborted();
-  const options = {
-    cluster: name,
-    user: request.user,
-    ...(request.file === undefined ? {} : { file: request.file }),
+}
+
+/** Does a step of a launch, with a cluster that says that it is at it, or why it failed. */
+async function step<T>(
+  queue: Queue,
+  { name, file }: LaunchRequest,
+  { signal }: LaunchWatcher,
+  which: Pick<LaunchStep, 'name' | 'jobs'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const at: LaunchStep = { ...which, ...(file === undefined ? {} : { file }) };
+  if (queue.view(name)) await queue.noteLaunch(name, at);
+  // Whoever has taken the queue over meanwhile cannot know that this process is still at it.
+  let noted = Promise.resolve();
+  const stop = queue.onDidChange(() => {
+    if (queue.view(name)?.launch?.message === undefined) return;
+    noted = queue.noteLaunch(name, at).catch(() => undefined);
+  });
+  const end = async (): Promise<void> => {
+    stop();
+    await noted;
   };
+  try {
+    const result = await work();
+    await end();
+    return result;
+  } catch (error) {
+    await end();
+    const words = error instanceof Error ? error.message : String(error);
+    const message = signal.aborted ? 'it was cancelled' : words;
+    if (queue.view(name)) await queue.noteLaunch(name, { ...at, message });
+    throw error;
+  }
+}
+
+async function enqueue(
+  queue: Queue,
+  request: LaunchRequest,
+  uuids: LaunchJobs,
+): Promise<Pick<Launched, 'setup' | 'run'>> {
+  const { name, task, file } = request;
+  const options = { cluster: name, user: request.user, ...(file === undefined ? {} : { file }) };
   const nodes = queue.definition(name).nodes.length;
   const setup =
     task.setup === undefined
       ? undefined
       : await queue.submit(
           { ...task, name: 'setup', run: task.setup, numNodes: nodes },
-          { ...options, phase: 'setup' },
+          { ...options, ...(uuids.setup !== undefined && { uuid: uuids.setup }), phase: 'setup' },
         );
   const run =
     task.run === undefined
       ? undefined
-      : await queue.submit(task, { ...options, ...(setup === undefined ? {} : { after: [setup.id] }) });
+      : await queue.submit(task, {
+          ...options,
+          ...request.limits,
+          ...(uuids.run !== undefined && { uuid: uuids.run }),
+          ...(setup === undefined ? {} : { after: [setup.id] }),
+        });
   return { ...(setup === undefined ? {} : { setup }), ...(run === undefined ? {} : { run }) };
 }
 
@@ -102,13 +199,13 @@ function settled(queue: Queue, name: string, signal: AbortSignal): Promise<void>
   });
 }
 
-/** Keeps the first nodes that fit; says of each host what was found. */
+/** Keeps the first nodes that fit; says of each host what was found, and returns those that are not taken. */
 async function choose(
   queue: Queue,
   { name, task }: LaunchRequest,
   fresh: boolean,
   watcher: LaunchWatcher,
-): Promise<void> {
+): Promise<PassedOver[]> {
   const { nodes } = queue.definition(name);
   const demand = demandOf(task);
   const found = nodes.map((node) => ({ node, flaw: flawOf(queue, name, node, demand) }));
@@ -121,12 +218,13 @@ async function choose(
       `${name} needs ${task.numNodes} ${task.numNodes === 1 ? 'host that fits' : 'hosts that fit'}, and ${fit.length} of ${nodes.length} did: ${report}`,
     );
   }
-  if (!fresh || fit.length === nodes.length) return;
+  if (!fresh || fit.length === nodes.length) return [];
   const chosen = fit.slice(0, task.numNodes);
   watcher.say(`taking ${chosen.map((node) => node.name).join(', ')}`);
-  await queue.removeCluster(name);
-  await queue.addCluster({ name, nodes: chosen });
-  await settled(queue, name, watcher.signal);
+  const others = found.filter(({ node }) => !chosen.includes(node));
+  await queue.changeNodes(name, { remove: others.map(({ node }) => node.name) });
+  const spare = `fits, but ${task.numNodes === 1 ? 'one node is' : `${task.numNodes} nodes are`} enough (num_nodes)`;
+  return others.map(({ node, flaw }) => ({ node: node.name, why: flaw ?? spare }));
 }
 
 /** Why a host is passed over; undefined when it will do. */
@@ -146,17 +244,4 @@ function factsOf({ inventory }: NodeDefinition): string {
   for (const { name } of inventory.devices) gpus.set(name, (gpus.get(name) ?? 0) + 1);
   const words = [...gpus].map(([gpu, count]) => `${count} × ${gpu}`);
   return [...words, `${inventory.cpus} CPUs`, `${Math.round(inventory.memoryMiB / 1024)} GB`].join(', ');
-}
-
-/** The task's `file_mounts` of local paths. @throws QueueError `workdir` for one that only a cloud has */
-function mountsOf(task: Task, file: string | undefined): { source: string; destination: string }[] {
-  return Object.entries(task.fileMounts).map(([destination, source]) => {
-    if (typeof source !== 'string' || /^[a-z0-9]+:\/\//i.test(source)) {
-      throw new QueueError(
-        'workdir',
-        `file_mounts ${destination}: only local files and folders can be placed on your nodes; fetch a bucket in setup instead`,
-      );
-    }
-    return { source: localPath(source, file), destination };
-  });
 }

@@ -1,5 +1,5 @@
 import type { NodeDefinition } from '../cluster';
-import { parseDestination } from '../transport';
+import { parseDestination } from '../transport/sshOptions';
 
 /** Nodes for destinations as ssh takes them: named by the host alone, unless two would then have one name. */
 export function nodesOf(destinations: readonly string[]): NodeDefinition[] {

@@ -21,6 +21,7 @@ export class Publisher {
   private readonly published = new Map<string, Published>();
   private readonly dirty = new Set<string>();
   private readonly fresh = new Map<string, JobRecord>();
+  private archived: JobRecord[] = [];
   private timer: NodeJS.Timeout | undefined;
   private settling: Promise<void> | undefined;
   private readonly unsubscribe: () => void;
@@ -40,9 +41,11 @@ export class Publisher {
     if (this.wanted()) this.flush();
     else this.published.clear();
     return {
-      clusters: this.engine.views().map((view) => {
-        const { jobs } = this.published.get(view.name) ?? this.begin(view.name);
-        return { view, definition: this.engine.definition(view.name), jobs: jobs.wire() };
+      clusters: this.engine.views().map(({ name, ...view }) => {
+        const { jobs } = this.published.get(name) ?? this.begin(name);
+        // Once more, with the groups of the jobs that were read.
+        const whole = this.engine.view(name) ?? { name, ...view };
+        return { view: whole, definition: this.engine.definition(name), jobs: jobs.wire() };
       }),
     };
   }
@@ -85,6 +88,7 @@ export class Publisher {
       else if (change) clusters.push(change);
     }
     this.fresh.clear();
+    this.archived = [];
     if (clusters.length > 0 || removed.length > 0) this.send({ clusters, removed });
   }
 
@@ -93,10 +97,11 @@ export class Publisher {
     this.unsubscribe();
   }
 
-  private changed({ clusters, jobs }: QueueChange): void {
+  private changed({ clusters, jobs, archived = [] }: QueueChange): void {
     if (!this.wanted()) return;
     for (const name of clusters) this.dirty.add(name);
     for (const record of jobs) this.fresh.set(record.uuid, record);
+    this.archived.push(...archived);
     if (!this.timer) this.flushAndRest();
   }
 
@@ -117,16 +122,20 @@ export class Publisher {
     const published = this.published.get(name);
     if (!published) return { name, view, definition, ...this.begin(name).jobs.wire() };
     const jobs = this.changedJobs(name, published.jobs, withReasons);
+    const archived = this.archived.flatMap(({ cluster, id }) => (cluster === name ? [id] : []));
+    for (const id of archived) published.jobs.remove(id);
     const [viewText, definitionText] = [JSON.stringify(view), JSON.stringify(definition)];
     const change = {
       name,
       ...(viewText === published.view ? {} : { view }),
       ...(definitionText === published.definition ? {} : { definition }),
       jobs,
+      ...(archived.length > 0 ? { archived } : {}),
     };
     published.view = viewText;
     published.definition = definitionText;
-    return 'view' in change || 'definition' in change || jobs.length > 0 ? change : undefined;
+    const differs = 'view' in change || 'definition' in change || jobs.length > 0 || archived.length > 0;
+    return differs ? change : undefined;
   }
 
   /** Jobs whose record changed, and those that wait and now wait for another reason. */
@@ -144,10 +153,11 @@ export class Publisher {
   }
 
   private begin(name: string): Published {
+    const jobs = new JobWindow(this.read(name, WINDOW));
     const published = {
       view: JSON.stringify(this.engine.view(name)),
       definition: JSON.stringify(this.engine.definition(name)),
-      jobs: new JobWindow(this.read(name, WINDOW)),
+      jobs,
     };
     this.published.set(name, published);
     return published;
@@ -155,7 +165,7 @@ export class Publisher {
 
   private read(cluster: string, limit: number): WireJobs {
     const jobs = this.engine.jobs(cluster, limit);
-    return { floor: jobs.length < limit ? 1 : (jobs.at(-1)?.record.id ?? 1), jobs };
+    return { floor: jobs.length < limit ? 1 : (jobs[limit - 1]?.record.id ?? 1), jobs };
   }
 
   private viewOf(record: JobRecord): JobView {

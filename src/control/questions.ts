@@ -1,5 +1,5 @@
-import type { Prompter } from '../transport';
-import type { Answer, Question } from './protocol';
+import type { Given, Prompter } from '../transport';
+import type { Answer, Outcome, Question } from './protocol';
 
 /**
  * Puts a node's questions to a person: the one whose process last asked for something, or, when nobody is there, another.
@@ -20,11 +20,11 @@ export class Questions implements Prompter {
     this.people = [...this.people.filter((other) => other !== person), person];
   }
 
-  passphrase(file: string, node: string): Promise<string | undefined> {
+  passphrase(file: string, node: string): Promise<Given | undefined> {
     return this.ask((person) => person.passphrase(file, node), undefined);
   }
 
-  password(user: string, node: string): Promise<string | undefined> {
+  password(user: string, node: string): Promise<Given | undefined> {
     return this.ask((person) => person.password(user, node), undefined);
   }
 
@@ -51,14 +51,19 @@ export class Questions implements Prompter {
 
 /** A person behind a connection. */
 export class RemotePerson implements Prompter {
-  constructor(private readonly put: (question: Question) => Promise<Answer>) {}
+  private numbers = 0;
 
-  passphrase(file: string, node: string): Promise<string | undefined> {
-    return this.text({ kind: 'passphrase', file, node });
+  constructor(
+    private readonly put: (question: Question) => Promise<Answer>,
+    private readonly tell: (outcome: Outcome) => void,
+  ) {}
+
+  passphrase(file: string, node: string): Promise<Given | undefined> {
+    return this.secret({ kind: 'passphrase', file, node, number: ++this.numbers });
   }
 
-  password(user: string, node: string): Promise<string | undefined> {
-    return this.text({ kind: 'password', user, node });
+  password(user: string, node: string): Promise<Given | undefined> {
+    return this.secret({ kind: 'password', user, node, number: ++this.numbers });
   }
 
   answer(node: string, question: string, echo: boolean): Promise<string | undefined> {
@@ -69,23 +74,50 @@ export class RemotePerson implements Prompter {
     return (await this.text({ kind: 'trustHost', node, keyType, fingerprint })) !== undefined;
   }
 
+  private async secret(question: Question & { readonly number: number }): Promise<Given | undefined> {
+    const text = await this.text(question);
+    return text === undefined
+      ? undefined
+      : { text, used: (worked) => this.tell({ number: question.number, worked }) };
+  }
+
   private async text(question: Question): Promise<string | undefined> {
     return (await this.put(question)).text ?? undefined;
   }
 }
 
-/** Puts a question that came over a connection to this process's person. */
-export async function answerWith(person: Prompter, question: Question): Promise<Answer> {
-  switch (question.kind) {
-    case 'passphrase':
-      return { text: (await person.passphrase(question.file, question.node)) ?? null };
-    case 'password':
-      return { text: (await person.password(question.user, question.node)) ?? null };
-    case 'answer':
-      return { text: (await person.answer(question.node, question.question, question.echo)) ?? null };
-    case 'trustHost': {
-      const trusted = await person.trustHost(question.node, question.keyType, question.fingerprint);
-      return { text: trusted ? 'yes' : null };
+/** Puts questions that come over a connection to this process's person, and tells them what came of their answers. */
+export class Answers {
+  private readonly waiting = new Map<number, NonNullable<Given['used']>>();
+
+  constructor(private readonly person: Prompter | undefined) {}
+
+  async answer(question: Question): Promise<Answer> {
+    return { text: this.person ? ((await this.ask(this.person, question)) ?? null) : null };
+  }
+
+  heard({ number, worked }: Outcome): void {
+    this.waiting.get(number)?.(worked);
+    this.waiting.delete(number);
+  }
+
+  private async ask(person: Prompter, question: Question): Promise<string | undefined> {
+    switch (question.kind) {
+      case 'passphrase':
+        return this.given(question.number, await person.passphrase(question.file, question.node));
+      case 'password':
+        return this.given(question.number, await person.password(question.user, question.node));
+      case 'answer':
+        return person.answer(question.node, question.question, question.echo);
+      case 'trustHost':
+        return (await person.trustHost(question.node, question.keyType, question.fingerprint))
+          ? 'yes'
+          : undefined;
     }
+  }
+
+  private given(number: number, given: Given | undefined): string | undefined {
+    if (given?.used) this.waiting.set(number, given.used);
+    return given?.text;
   }
 }

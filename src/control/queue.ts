@@ -1,17 +1,24 @@
-import type { ClusterDefinition, NodeDefinition } from '../cluster';
+import type { ClusterDefinition, LaunchStep, NodeDefinition, NodesChange } from '../cluster';
 import type {
   ClusterView,
   EngineOptions,
+  JobsOf,
+  FetchRequest,
+  FetchWatcher,
   JobView,
   LogAppend,
+  Mount,
+  NodeAtBoot,
   QueueChange,
+  Received,
   Reorder,
+  StaleMount,
   SubmitOptions,
   Unsubscribe,
 } from '../engine';
 import type { JobRecord } from '../queue';
 import type { RepairReport } from '../store';
-import type { Task } from '../task';
+import type { Task, Variant } from '../task';
 
 /** Who opens the queue. */
 export interface QueueOptions extends EngineOptions {
@@ -53,13 +60,20 @@ export interface Queue {
 
   /** As `jobs`, but waits for those that are not known here, and does not keep them. */
   list(cluster: string, limit: number): Promise<JobView[]>;
-  /** As `job`, but waits for one that is not known here. */
+  /** As `job`, but waits for one that is not known here, and finds it in the archive too. */
   find(cluster: string, id: number): Promise<JobView>;
+  /** Archived jobs of a cluster, newest first. @throws StoreError when the archive cannot be read */
+  archived(cluster: string, limit: number): Promise<JobView[]>;
 
   /** @throws QueueError `bad-name`, `cluster-exists` */
   addCluster(definition: ClusterDefinition): Promise<void>;
   /** Makes sure that a cluster which is this machine itself exists, with these declared GPUs where none are found. */
   defineLocal(name: string, virtual: NodeDefinition['virtual']): Promise<void>;
+  /**
+   * Adds, removes and drains nodes.
+   * @throws QueueError `cluster-busy` while a job is on a node that is to go, `refused` when none would be left
+   */
+  changeNodes(cluster: string, change: NodesChange): Promise<void>;
   /** @throws QueueError `cluster-busy` while jobs are alive */
   removeCluster(name: string): Promise<void>;
   /**
@@ -67,21 +81,41 @@ export interface Queue {
    * @throws QueueError `refused`, `missing-values`, `workdir`, `no-cluster`; StoreError when the disk says no
    */
   submit(task: Task, options: SubmitOptions): Promise<JobRecord>;
+  /** Queues a task once for each variant, all or none, as one group; resolves to its first job. @throws as `submit` */
+  submitGroup(task: Task, variants: readonly Variant[], options: SubmitOptions): Promise<JobRecord>;
   /** Queues a job once more, as it was. @throws as `submit` */
   runAgain(cluster: string, id: number, user: string): Promise<JobRecord>;
   /** Begins to cancel jobs and returns those that were alive; those that wait are cancelled when it resolves. */
-  cancel(cluster: string, ids: readonly number[] | 'all'): Promise<JobRecord[]>;
+  cancel(cluster: string, ids: JobsOf | 'all'): Promise<JobRecord[]>;
   /** Connects to a cluster's nodes, without waiting. */
   connect(cluster: string): void;
   /** Looks at every node of a cluster afresh. */
   refresh(cluster: string): Promise<void>;
   /** Changes a waiting job's place in the queue, or holds it. @throws QueueError `not-waiting`, `no-job` */
-  reorder(cluster: string, id: number, change: Reorder): Promise<void>;
-  /** Puts a local file or folder on every node that can be reached. @throws QueueError `workdir`; Error with a node's words */
-  mount(cluster: string, source: string, destination: string): Promise<void>;
+  reorder(cluster: string, id: number | { readonly group: number }, change: Reorder): Promise<void>;
+  /**
+   * Puts a file or folder on every node that can be reached, or with `missing` on those that do not have it as it is now.
+   * @throws QueueError `workdir`; Error with a node's words
+   */
+  mount(cluster: string, mount: Mount, missing?: boolean): Promise<void>;
+  /** Those mounts that nodes do not have as they are now; what cannot be read is passed over. */
+  staleMounts(cluster: string, mounts: readonly Mount[]): Promise<StaleMount[]>;
+  /**
+   * Has every node of a cluster resume what waits there when its machine has started, also with no client; or not any more.
+   * Says of each node what came of it. @throws QueueError `no-cluster`
+   */
+  resumeAtBoot(cluster: string, on: boolean): Promise<NodeAtBoot[]>;
+  /** Notes which step of a launch is under way or failed; undefined: it is done. */
+  noteLaunch(cluster: string, step: LaunchStep | undefined): Promise<void>;
+  /**
+   * Downloads files from a job's working directory, while it runs or after it ended; progress comes a few times a second.
+   * @throws QueueError `outputs` that names the node and says why, `no-job`; Error when the signal ended it
+   */
+  fetch(request: FetchRequest, watcher: FetchWatcher): Promise<Received>;
 
   /** Each caller calls `release` once. @throws QueueError `no-job` */
   log(cluster: string, id: number): { readonly mirror: QueueLog; readonly release: () => void };
+  /** Where a job's log is, or will be, also when the job is archived. */
   logFile(record: JobRecord): string;
 
   /** True while a job waits or runs anywhere. */

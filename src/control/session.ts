@@ -46,6 +46,8 @@ export class Session {
   private readonly follows = new Map<number, () => void>();
   private readonly person: RemotePerson;
   private removePerson: (() => void) | undefined;
+  /** Clusters that the client is launching. */
+  private readonly launching = new Set<string>();
   private welcomed = false;
   private over = false;
 
@@ -60,17 +62,18 @@ export class Session {
       new StreamMessageReader(socket),
       new StreamMessageWriter(socket),
     );
-    this.person = new RemotePerson((question: Question) =>
-      this.connection.sendRequest<Answer>('question', question),
+    this.person = new RemotePerson(
+      (question: Question) => this.connection.sendRequest<Answer>('question', question),
+      (outcome) => this.tell('outcome', outcome),
     );
     this.connection.onRequest('hello', (hello: Hello) => this.hello(hello));
     for (const name of CALL_NAMES)
       this.connection.onRequest(name, (params: Params<typeof name>) => this.call(name, params));
     this.connection.onRequest('follow', (follow: Follow) => this.follow(follow));
     this.connection.onNotification('unfollow', ({ log }: Pick<Follow, 'log'>) => this.unfollow(log));
-    this.connection.onClose(() => this.close());
-    this.connection.onError(() => this.close());
-    socket.on('error', () => this.close());
+    this.connection.onClose(() => this.left());
+    this.connection.onError(() => this.left());
+    socket.on('error', () => this.left());
     this.connection.listen();
   }
 
@@ -98,6 +101,19 @@ export class Session {
     this.socket.end();
     setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
     this.ended();
+  }
+
+  /** The client has gone. */
+  private left(): void {
+    if (this.over) return;
+    const launching = [...this.launching];
+    this.close();
+    this.served.then(
+      ({ engine }) => {
+        for (const cluster of launching) engine.leaveLaunch(cluster);
+      },
+      () => undefined,
+    );
   }
 
   private async hello(hello: Hello): Promise<Welcome> {
@@ -130,12 +146,24 @@ export class Session {
     try {
       const { calls, publisher, questions } = await this.admitted();
       questions.turnTo(this.person);
+      this.noteLaunch(name, params);
       const result = await calls.run(name, params);
       // Who asked sees what it did before it sees the answer.
       await publisher.settle();
       return result;
     } catch (error) {
       throw toWire(error);
+    }
+  }
+
+  private noteLaunch<M extends CallName>(name: M, params: Params<M>): void {
+    if (name === 'addCluster') {
+      const { definition } = params as Params<'addCluster'>;
+      if (definition.launch?.step) this.launching.add(definition.name);
+    } else if (name === 'noteLaunch') {
+      const { cluster, step } = params as Params<'noteLaunch'>;
+      if (step && step.message === undefined) this.launching.add(cluster);
+      else this.launching.delete(cluster);
     }
   }
 
@@ -165,7 +193,7 @@ export class Session {
 
   private tell(method: string, params: object): void {
     if (this.over) return;
-    this.connection.sendNotification(method, params).catch(() => this.close());
+    this.connection.sendNotification(method, params).catch(() => this.left());
     if (this.socket.writableLength > MOST_UNREAD_BYTES) this.socket.destroy();
   }
 }

@@ -1,18 +1,27 @@
 import { randomUUID } from 'node:crypto';
-import type { ClusterDefinition, NodeDefinition } from '../cluster';
+import { existsSync } from 'node:fs';
+import type { ClusterDefinition, LaunchStep, NodeDefinition, NodesChange } from '../cluster';
 import {
+  archivedLogFileOf,
   Emitter,
   logFileOf,
   QueueError,
   type ClusterView,
+  type JobsOf,
+  type FetchRequest,
+  type FetchWatcher,
   type JobView,
+  type Mount,
+  type NodeAtBoot,
   type QueueChange,
+  type Received,
   type Reorder,
+  type StaleMount,
   type SubmitOptions,
 } from '../engine';
 import type { JobRecord } from '../queue';
 import type { RepairReport } from '../store';
-import type { Task } from '../task';
+import type { Task, Variant } from '../task';
 import { LostError } from './backend';
 import type { Client } from './client';
 import { enter } from './enter';
@@ -25,6 +34,8 @@ import type { Queue, QueueLog, QueueOptions, QueueRole } from './queue';
 type Place = Host | Client;
 
 const RETRY_MS = 1000;
+// How often a download is looked at while it runs.
+const FETCH_LOOK_MS = 300;
 
 /** The queue as one object for as long as its process lives, whoever has the engine meanwhile. */
 export class SharedQueue implements Queue {
@@ -92,12 +103,20 @@ export class SharedQueue implements Queue {
     return this.call('find', { cluster, id });
   }
 
+  archived(cluster: string, limit: number): Promise<JobView[]> {
+    return this.call('archived', { cluster, limit });
+  }
+
   async addCluster(definition: ClusterDefinition): Promise<void> {
     await this.grant('addCluster', { definition }, 'cluster-exists');
   }
 
   async defineLocal(name: string, virtual: NodeDefinition['virtual']): Promise<void> {
     await this.call('defineLocal', { name, virtual: virtual ?? null });
+  }
+
+  async changeNodes(cluster: string, change: NodesChange): Promise<void> {
+    await this.call('changeNodes', { cluster, change });
   }
 
   async removeCluster(name: string): Promise<void> {
@@ -109,11 +128,16 @@ export class SharedQueue implements Queue {
     return this.call('submit', { task, options: { ...options, uuid: options.uuid ?? randomUUID() } });
   }
 
+  submitGroup(task: Task, variants: readonly Variant[], options: SubmitOptions): Promise<JobRecord> {
+    const uuid = options.uuid ?? randomUUID();
+    return this.call('submitGroup', { task, variants, options: { ...options, uuid } });
+  }
+
   runAgain(cluster: string, id: number, user: string): Promise<JobRecord> {
     return this.call('runAgain', { cluster, id, user, uuid: randomUUID() });
   }
 
-  cancel(cluster: string, ids: readonly number[] | 'all'): Promise<JobRecord[]> {
+  cancel(cluster: string, ids: JobsOf | 'all'): Promise<JobRecord[]> {
     return this.call('cancel', { cluster, ids });
   }
 
@@ -126,18 +150,49 @@ export class SharedQueue implements Queue {
     await this.call('refresh', { cluster });
   }
 
-  async mount(cluster: string, source: string, destination: string): Promise<void> {
-    await this.call('mount', { cluster, source, destination });
+  async mount(cluster: string, mount: Mount, missing = false): Promise<void> {
+    await this.call('mount', { cluster, mount, missing });
   }
 
-  async reorder(cluster: string, id: number, change: Reorder): Promise<void> {
+  staleMounts(cluster: string, mounts: readonly Mount[]): Promise<StaleMount[]> {
+    return this.call('staleMounts', { cluster, mounts });
+  }
+
+  resumeAtBoot(cluster: string, on: boolean): Promise<NodeAtBoot[]> {
+    return this.call('resumeAtBoot', { cluster, on });
+  }
+
+  async noteLaunch(cluster: string, step: LaunchStep | undefined): Promise<void> {
+    await this.call('noteLaunch', { cluster, step: step ?? null });
+  }
+
+  async reorder(cluster: string, id: number | { readonly group: number }, change: Reorder): Promise<void> {
     await this.call('reorder', { cluster, id, change });
+  }
+
+  async fetch(request: FetchRequest, { progress, signal }: FetchWatcher): Promise<Received> {
+    const fetch = randomUUID();
+    const look = setInterval(() => {
+      this.call('fetchState', { fetch }).then(
+        (state) => state && progress(state),
+        () => undefined,
+      );
+    }, FETCH_LOOK_MS);
+    const stop = (): void => void this.call('stopFetch', { fetch }).catch(() => undefined);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      signal.throwIfAborted();
+      return await this.call('fetch', { ...request, fetch });
+    } finally {
+      clearInterval(look);
+      signal.removeEventListener('abort', stop);
+    }
   }
 
   log(cluster: string, id: number): { mirror: QueueLog; release: () => void } {
     const { record } = this.job(cluster, id);
     if (this.place.role === 'host') return this.place.engine.log(cluster, id);
-    const mirror = new FollowedLog(this.logFile(record), cluster, id);
+    const mirror = new FollowedLog(logFileOf(this.options.home, record), cluster, id);
     this.logs.add(mirror);
     mirror.attach(this.place);
     return {
@@ -150,7 +205,9 @@ export class SharedQueue implements Queue {
   }
 
   logFile(record: JobRecord): string {
-    return logFileOf(this.options.home, record);
+    const file = logFileOf(this.options.home, record);
+    const archived = archivedLogFileOf(this.options.home, record);
+    return !existsSync(file) && existsSync(archived) ? archived : file;
   }
 
   async close(): Promise<void> {

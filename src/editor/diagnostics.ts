@@ -1,6 +1,7 @@
 import path from 'node:path';
+import { parse } from 'unbash';
 import * as vscode from 'vscode';
-import { shellProblems, type KnownGpus, type Problem, type ShellParser } from '../task';
+import { shellProblems, type KnownGpus, type Problem } from '../task';
 import { rangeOf } from './convert';
 import { pathProblems } from './paths';
 import type { TaskDocuments } from './taskDocuments';
@@ -20,8 +21,6 @@ export interface World {
   readonly knownGpus: () => readonly KnownGpus[];
   /** Clusters come and go with the same event. */
   readonly onDidChangeJobs: vscode.Event<void>;
-  /** Looks for syntax errors in `setup` and `run`; they are not looked for when absent. */
-  readonly parseShell?: ShellParser;
 }
 
 /** Keeps the problems of open task files in the editor: on open, a while after a change, until closed. */
@@ -106,12 +105,11 @@ export class TaskDiagnostics implements vscode.Disposable {
 
   /** What is wrong in a document as it stands, but for paths, which only the disk knows. */
   problemsOf(document: vscode.TextDocument): readonly Problem[] {
-    const { knownGpus, parseShell } = this.world;
     const text = document.getText();
     return [
       ...this.documents.read(document).problems,
-      ...gpuProblems(text, knownGpus()),
-      ...(parseShell ? shellProblems(text, parseShell) : []),
+      ...gpuProblems(text, this.world.knownGpus()),
+      ...shellProblems(text, parse),
     ];
   }
 
@@ -136,7 +134,8 @@ function isShown({ uri }: vscode.TextDocument): boolean {
   return uri.scheme === 'file' || uri.scheme === 'untitled' || uri.scheme === 'vscode-remote';
 }
 
-function diagnosticOf(document: vscode.TextDocument, problem: Problem): vscode.Diagnostic {
+/** A problem as the editor shows it. */
+export function diagnosticOf(document: vscode.TextDocument, problem: Problem): vscode.Diagnostic {
   const diagnostic = new vscode.Diagnostic(
     rangeOf(document, problem),
     problem.message,

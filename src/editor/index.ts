@@ -6,13 +6,14 @@ import { TaskCompletion } from './completion';
 import { TaskDiagnostics, type World } from './diagnostics';
 import { TaskHover } from './hover';
 import { TaskSymbols } from './symbols';
+import { registerPools, type PoolsDeps } from './pools';
 import { SELECTOR, TaskDocuments } from './taskDocuments';
 import { TaskFilesContext } from './taskFilesContext';
 
 export type { JobsOfFiles } from './codeLens';
 
 /** What the editor needs to know of the world. */
-export type EditorDeps = JobsOfFiles & World;
+export type EditorDeps = JobsOfFiles & World & PoolsDeps;
 
 /** Registers everything about task files in editors; dispose it to take all of it away again. */
 export function registerEditor(deps: EditorDeps): vscode.Disposable {
@@ -22,6 +23,7 @@ export function registerEditor(deps: EditorDeps): vscode.Disposable {
   return vscode.Disposable.from(
     documents,
     diagnostics,
+    registerPools(deps),
     new TaskFilesContext(documents, diagnostics.onDidCheck),
     languages.registerCodeActionsProvider(
       SELECTOR,

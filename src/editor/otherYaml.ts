@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { LANGUAGE } from './taskDocuments';
+import { LANGUAGE } from './languages';
 
 const RED_HAT = 'redhat.vscode-yaml';
 

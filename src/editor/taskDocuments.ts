@@ -1,10 +1,9 @@
 import * as vscode from 'vscode';
+import { LANGUAGE, LANGUAGES } from './languages';
 import { looksLikeTask, parseTask, type ParsedTask } from '../task';
 
-/** The language of files that are always tasks. */
-export const LANGUAGE = 'cluster-task';
-/** Languages whose documents may be tasks. */
-export const SELECTOR: vscode.DocumentSelector = [LANGUAGE, 'yaml'];
+/** Documents that may be tasks. */
+export const SELECTOR: vscode.DocumentSelector = LANGUAGES;
 
 /** Which open documents are tasks, and what is in them: each version is read once. */
 export class TaskDocuments implements vscode.Disposable {
@@ -20,7 +19,7 @@ export class TaskDocuments implements vscode.Disposable {
   /** By its language, by the setting `clusterQueue.taskFiles`, or by its fields. */
   isTask(document: vscode.TextDocument): boolean {
     if (document.languageId === LANGUAGE) return true;
-    if (document.languageId !== 'yaml') return false;
+    if (document.languageId !== 'yaml' || /[\\/]ssh_node_pools\.ya?ml$/.test(document.fileName)) return false;
     const patterns = vscode.workspace
       .getConfiguration('clusterQueue', document)
       .get<string[]>('taskFiles', []);

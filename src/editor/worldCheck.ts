@@ -1,3 +1,4 @@
+import { gpuNameMatches as sliceMatches, isSlice } from '../cluster/gpuNames';
 import { acceleratorPlaces, closest, type AcceleratorPlace, type KnownGpus, type Problem } from '../task';
 
 /**
@@ -47,6 +48,7 @@ function problemOf(place: AcceleratorPlace, gpus: readonly KnownGpus[]): Problem
 function gpuNameMatches(requested: string, device: string): boolean {
   const want = requested.toLowerCase();
   const have = device.toLowerCase();
+  if (isSlice(want) || isSlice(have)) return sliceMatches(requested, device);
   const model = want.replace(/-\d+gb$/, '');
   return have === want || have.startsWith(`${want}-`) || have === model;
 }

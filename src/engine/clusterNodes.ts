@@ -1,18 +1,31 @@
-import type { ClusterDefinition, NodeDefinition } from '../cluster';
-import type { AgentSession, NodeEvent } from '../node';
+import type { ClusterDefinition, LaunchState, NodeDefinition, NodesChange } from '../cluster';
+import type { AgentSession, NodeEvent, NodeFacts } from '../node';
 import type { Scheduler } from '../queue';
 import type { Channel, Transport } from '../transport';
 import { inventoryOf } from './inventory';
 import { NodeLink, type LinkState } from './nodeLink';
+import type { NodeAbout } from './views';
+
+/** Who has a device, in words, and the share of it that is left. */
+export interface Elsewhere {
+  readonly by: string;
+  readonly free: number;
+}
 
 /** What a cluster's nodes need from the cluster around them. */
 export interface NodesHost {
+  /** Names the cluster and the queue that it belongs to. */
+  readonly owner: string;
   connect(node: NodeDefinition, signal: AbortSignal): Promise<Transport>;
   /** A session is open: everything that was on the node is asked for before the node takes new jobs. */
   reconcile(node: string, session: AgentSession): Promise<void>;
   event(node: string, event: NodeEvent): void;
   attached(node: string, session: AgentSession): void;
+  /** Bytes that a node keeps of one log; 0 for no bound. */
+  readonly logLimit: number;
   detached(node: string): void;
+  /** What another cluster of this queue does with a device; `machine` is the node's own name for itself. */
+  elsewhere(machine: string, lease: string): Elsewhere | undefined;
   /** Inventories changed: to be kept. */
   redefine(definition: ClusterDefinition): void;
   /** What the scheduler may start, or a view shows, has changed. */
@@ -21,8 +34,9 @@ export interface NodesHost {
 
 // How soon a node whose disk was full is tried again.
 const TROUBLE_RETRY_MS = 15_000;
-// How often a device that another queue has is asked for again while a job waits for it.
-const BUSY_RETRY_MS = 2_000;
+
+// A clock that is off by less concerns nobody: what an answer takes on its way is in it.
+const CLOCK_ODD_S = 10;
 
 /** The nodes of one cluster: their connections, what they have, and whether they can take jobs. */
 export class ClusterNodes {
@@ -31,6 +45,8 @@ export class ClusterNodes {
   private readonly troubled = new Map<string, string>();
   /** Nodes with a device that a process outside any queue was seen on. */
   private readonly shared = new Set<string>();
+  /** What the last look at each node found, and how far its clock was ahead of ours then. */
+  private readonly looks = new Map<string, { readonly facts: NodeFacts; readonly aheadS: number }>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private closed = false;
 
@@ -39,15 +55,31 @@ export class ClusterNodes {
     private readonly scheduler: Scheduler,
     private readonly host: NodesHost,
   ) {
-    for (const node of definition.nodes) {
-      this.schedule(node);
-      const link = new NodeLink(node.name, (signal) => host.connect(node, signal), {
-        opened: (session) => this.opened(node.name, session),
-        event: (event) => host.event(node.name, event),
-        changed: (state) => this.linkChanged(node.name, state),
-      });
-      this.links.set(node.name, link);
+    for (const node of definition.nodes) this.link(node);
+  }
+
+  /** Adds, removes, drains; the caller stores the definition and has seen to it that nothing runs on what goes. */
+  change({ add = [], remove = [], drain = [], undrain = [] }: NodesChange): void {
+    for (const name of remove) {
+      this.links.get(name)?.close();
+      this.links.delete(name);
+      this.troubled.delete(name);
+      this.shared.delete(name);
+      this.looks.delete(name);
+      if (this.find(name)) this.scheduler.removeNode(name);
     }
+    const kept = this.definition.nodes.filter(({ name }) => !remove.includes(name));
+    const changed = kept.map((node) => {
+      const given = add.find(({ name }) => name === node.name);
+      const { draining, ...rest } = given ? { ...node, ...given } : node;
+      const drains = drain.includes(node.name) || (draining === true && !undrain.includes(node.name));
+      return drains ? { ...rest, draining: true as const } : rest;
+    });
+    const fresh = add.filter(({ name }) => !kept.some((node) => node.name === name));
+    this.definition = without({ ...this.definition, nodes: [...changed, ...fresh] }, remove);
+    for (const node of fresh) this.link(node);
+    for (const { name } of changed) this.updateAvailability(name);
+    this.host.changed();
   }
 
   find(name: string): NodeDefinition | undefined {
@@ -88,10 +120,17 @@ export class ClusterNodes {
   async declare(name: string, virtual: NodeDefinition['virtual']): Promise<void> {
     const node = this.find(name);
     if (!node || JSON.stringify(node.virtual) === JSON.stringify(virtual)) return;
-    this.replace({ ...node, virtual });
     const session = this.session(name);
-    if (session) await this.probe(name, session);
-    else this.links.get(name)?.want();
+    // What it has is not known until it is looked at again.
+    const { inventory, ...rest } = node;
+    const declared = { ...rest, virtual, ...(session && inventory ? { inventory } : {}) };
+    this.replace(declared);
+    if (session) {
+      await this.probe(name, session);
+      return;
+    }
+    this.schedule(declared);
+    this.links.get(name)?.want();
   }
 
   /** Looks at a node: what it has, and which devices somebody uses outside any queue. */
@@ -100,6 +139,8 @@ export class ClusterNodes {
     if (!facts.bash) throw this.unfit(node);
     const current = this.find(node);
     if (!current || this.closed) return;
+    const now = Date.now() / 1000;
+    this.looks.set(node, { facts, aheadS: Math.round((facts.clock ?? now) - now) });
     const inventory = inventoryOf(current, facts, session.node);
     if (JSON.stringify(inventory) !== JSON.stringify(current.inventory)) {
       const defined = { ...current, inventory };
@@ -109,7 +150,7 @@ export class ClusterNodes {
     this.shared.delete(node);
     for (const device of inventory.devices) {
       const foreign = facts.foreign.find(({ gpuUuid }) => gpuUuid === device.lease);
-      if (foreign) this.shared.add(node);
+      if (foreign || facts.held.some(({ lease }) => lease === device.lease)) this.shared.add(node);
       this.scheduler.setForeign(node, device.index, foreign?.user);
     }
     this.host.changed();
@@ -133,12 +174,30 @@ export class ClusterNodes {
     this.host.changed();
   }
 
-  /** A device turned out to be another queue's; it is asked for again soon. */
-  setBusy(node: string, lease: string): void {
+  /** Takes nodes that could not launch anything for good again, before their time. */
+  tryAgain(): void {
+    const nodes = [...this.troubled.keys()];
+    this.troubled.clear();
+    for (const node of nodes) this.updateAvailability(node);
+    if (nodes.length > 0) this.host.changed();
+  }
+
+  /** A device turned out to be another queue's, perhaps of this user; it is asked for again after so many ms. */
+  setBusy(node: string, lease: string, user: string | undefined, retryMs: number): void {
     const device = this.find(node)?.inventory?.devices.find((candidate) => candidate.lease === lease);
     if (!device) return;
-    this.scheduler.setForeign(node, device.index, 'another queue');
-    this.later(BUSY_RETRY_MS, () => this.scheduler.setForeign(node, device.index, undefined));
+    const by = user === undefined ? 'another queue' : queueOf(user);
+    this.scheduler.setForeign(node, device.index, this.elsewhere(node, device.index)?.by ?? by);
+    // Whose it is then, and that it is free again, the next look says.
+    this.shared.add(node);
+    this.later(retryMs, () => {
+      if (this.find(node)) this.scheduler.setForeign(node, device.index, undefined);
+    });
+  }
+
+  /** The node has given these devices to a job: nobody else has them any more. */
+  setIdle(node: string, devices: readonly number[]): void {
+    for (const device of devices) this.scheduler.setForeign(node, device, undefined);
   }
 
   /** Does something later, unless the cluster is closed before; then what may start is looked at. */
@@ -149,6 +208,46 @@ export class ClusterNodes {
       this.host.changed();
     }, ms);
     this.timers.add(timer);
+  }
+
+  /** Who has a device of a node, where that is another cluster of this queue or the queue of another user. */
+  elsewhere(node: string, index: number): Elsewhere | undefined {
+    const device = this.find(node)?.inventory?.devices.find((candidate) => candidate.index === index);
+    if (!device) return undefined;
+    const machine = this.links.get(node)?.session?.node;
+    const own = machine === undefined ? undefined : this.host.elsewhere(machine, device.lease);
+    if (own) return own;
+    const held = this.looks.get(node)?.facts.held.find(({ lease }) => lease === device.lease);
+    return held && { by: queueOf(held.user), free: 0 };
+  }
+
+  /** The node that calls itself `machine`, and the number there of the device with this lease. */
+  device(machine: string, lease: string): { readonly node: string; readonly index: number } | undefined {
+    for (const { name, inventory } of this.definition.nodes) {
+      if (this.links.get(name)?.session?.node !== machine) continue;
+      const device = inventory?.devices.find((candidate) => candidate.lease === lease);
+      if (device) return { node: name, index: device.index };
+    }
+    return undefined;
+  }
+
+  /** What a person may want to know of a node. */
+  about(node: string): NodeAbout | undefined {
+    const look = this.looks.get(node);
+    if (!look) return undefined;
+    const { os, diskMiB, driver, cuda, rsync, home } = look.facts;
+    const way = this.links.get(node)?.transport;
+    const alike = [...this.looks].filter(([other, { facts }]) => other !== node && facts.home === home);
+    return {
+      os,
+      diskMiB,
+      rsync,
+      sharesHomeWith: home === '' ? [] : alike.map(([other]) => other),
+      ...(driver === undefined ? {} : { driver }),
+      ...(cuda === undefined ? {} : { cuda }),
+      ...(Math.abs(look.aheadS) < CLOCK_ODD_S ? {} : { clockAheadS: look.aheadS }),
+      ...(way === undefined ? {} : { way }),
+    };
   }
 
   linkState(node: string): LinkState {
@@ -180,16 +279,29 @@ export class ClusterNodes {
     for (const link of this.links.values()) link.close();
   }
 
+  private link(node: NodeDefinition): void {
+    const { name } = node;
+    this.schedule(node);
+    // As it is defined when it is connected to: its login may have been changed.
+    const connect = (signal: AbortSignal): Promise<Transport> =>
+      this.host.connect(this.find(name) ?? node, signal);
+    const link = new NodeLink(name, `${this.host.owner}/${name}`, connect, {
+      opened: (session) => this.opened(name, session),
+      event: (event) => this.host.event(name, event),
+      changed: (state) => this.linkChanged(name, state),
+    });
+    this.links.set(name, link);
+  }
+
   private async opened(node: string, session: AgentSession): Promise<void> {
+    // Requests are taken in order: no job starts before.
+    session.limitLogs(this.host.logLimit).catch(() => undefined);
     // A node met for the first time is looked at before it is used; a known one while it works.
     const known = this.find(node)?.inventory !== undefined;
     const probe = this.probe(node, session);
-    if (known) {
-      probe.catch(() => undefined);
-      await this.host.reconcile(node, session);
-    } else {
-      await probe;
-    }
+    if (known) probe.catch(() => undefined);
+    else await probe;
+    await this.host.reconcile(node, session);
     this.host.attached(node, session);
   }
 
@@ -208,8 +320,10 @@ export class ClusterNodes {
   }
 
   private updateAvailability(node: string): void {
+    const defined = this.find(node);
+    if (!defined) return;
     const up = this.links.get(node)?.state.state === 'up' && !this.troubled.has(node);
-    this.scheduler.setNodeState(node, up ? 'up' : 'down');
+    this.scheduler.setNodeState(node, !up ? 'down' : defined.draining === true ? 'draining' : 'up');
   }
 
   private unfit(node: string): Error {
@@ -225,4 +339,22 @@ export class ClusterNodes {
     };
     this.host.redefine(this.definition);
   }
+}
+
+/** A node that comes back under its name has none of the files that were placed on it before. */
+function without(definition: ClusterDefinition, gone: readonly string[]): ClusterDefinition {
+  const { launch } = definition;
+  if (!launch?.placed || gone.length === 0) return definition;
+  const placed = Object.entries(launch.placed).map(([destination, mount]) => [
+    destination,
+    { ...mount, nodes: mount.nodes.filter((name) => !gone.includes(name)) },
+  ]);
+  return {
+    ...definition,
+    launch: { ...launch, placed: Object.fromEntries(placed) as LaunchState['placed'] },
+  };
+}
+
+function queueOf(user: string): string {
+  return `${user}'s queue`;
 }

@@ -1,20 +1,37 @@
-import type { ClusterDefinition, NodeDefinition } from '../cluster';
-import type { AgentSession, NodeEvent } from '../node';
-import { isFinished, Scheduler, type JobRecord, type NodeUsage, type PendingReason } from '../queue';
+import type { ClusterDefinition, LaunchState, NodeDefinition, NodesChange } from '../cluster';
+import type { AgentSession, NodeEvent, NodeJobState, RankUse, Taken } from '../node';
+import {
+  compileNeed,
+  isFinished,
+  Scheduler,
+  type JobRecord,
+  type NodeUsage,
+  type PendingReason,
+  type Placement,
+} from '../queue';
 import type { Channel, Transport } from '../transport';
-import { ClusterNodes } from './clusterNodes';
-import { rankEnvironment } from './environment';
+import { ClusterNodes, type Elsewhere } from './clusterNodes';
+import { rankEnvironment, stagedEnvironment } from './environment';
+import { QueueError } from './errors';
 import { JobRun, rankUuid, type JobPatch, type RunHost } from './jobRun';
+import type { LinkState } from './nodeLink';
+import { isStageable, Staging } from './staging';
+import { SyncNotes } from './syncNotes';
 import type { ClusterView, Reorder } from './views';
 import { schedulerJob, WaitingJobs } from './waitingJobs';
+import type { SyncWatcher } from './workdirs';
 
 /** What a cluster at work needs from the engine around it. */
 export interface ClusterHost {
+  /** Names the queue that the cluster belongs to, for as long as its store is there. */
+  readonly store: string;
   connect(node: NodeDefinition, signal: AbortSignal): Promise<Transport>;
   /** A job of this cluster, whatever became of it. */
   find(uuid: string): JobRecord | undefined;
   /** Stores a change of a job; resolves when durable. */
   patch(record: JobRecord, patch: JobPatch): Promise<void>;
+  /** What another cluster of this queue does with a device; `machine` is the node's own name for itself. */
+  elsewhere(machine: string, lease: string): Elsewhere | undefined;
   /** The nodes' inventories changed. */
   redefine(definition: ClusterDefinition): void;
   secrets(record: JobRecord): Record<string, string>;
@@ -23,6 +40,7 @@ export interface ClusterHost {
     record: JobRecord,
     session: AgentSession,
     exec: (command: string) => Promise<Channel>,
+    watcher: SyncWatcher,
   ): Promise<void>;
   /** Something a view shows has changed; with a job, that job. */
   changed(record?: JobRecord): void;
@@ -30,6 +48,8 @@ export interface ClusterHost {
   attached(node: string, session: AgentSession): void;
   detached(node: string): void;
   readonly graceS: number;
+  /** Bytes that a node keeps of one log; 0 for no bound. */
+  readonly logLimit: number;
   now(): number;
 }
 
@@ -38,12 +58,47 @@ const CHECK_MS = 30_000;
 // How soon a dispatch is tried again that the store could not take.
 const STORE_RETRY_MS = 2_000;
 
+// So long after a refusal the close waits for jobs on their way to nodes, the refused one among them.
+const REFUSED_MS = 1_000;
+// How soon it is looked again whether a node has answered.
+const ANSWER_MS = 20;
+// How often a device that another queue has is asked for again while a job waits for it: by this queue, when only it can
+// start what waits; else the nodes themselves ask, every second.
+const BUSY_RETRY_MS = 2_000;
+const BUSY_STAGED_MS = 30_000;
+
+// Jobs whose folders a node removes in one request.
+const FORGET_AT_ONCE = 100;
+// How long a cluster waits for nodes that it leaves to be tidied up.
+const LEAVE_MS = 10_000;
+
+function gpuWords(virtual: NodeDefinition['virtual']): string {
+  return virtual === undefined ? 'those that are found' : `${virtual.name}:${virtual.count}`;
+}
+
+/** Waits for what tidies up nodes, but not for ever. Never rejects. */
+async function tidied(work: readonly Promise<unknown>[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, LEAVE_MS)));
+  await Promise.race([Promise.allSettled(work), late]);
+  clearTimeout(timer);
+}
+
 /** One cluster at work: what waits, what is on nodes, and how the one becomes the other. */
 export class ClusterRuntime {
   private readonly scheduler = new Scheduler();
   private readonly nodes: ClusterNodes;
   private readonly waiting: WaitingJobs;
   private readonly runs = new Map<string, JobRun>();
+  private readonly syncs = new SyncNotes();
+  private readonly staging: Staging;
+  /** Staged jobs that the scheduler wants to start, while their nodes are asked for them. */
+  private readonly starting = new Map<string, Placement>();
+  /** Launches on their way to nodes. */
+  private readonly launches = new Set<Promise<void>>();
+  private leaving = false;
+  /** When a launch was last refused, whose job is to be staged again; ms since 1970. */
+  private refusedAt = 0;
   private readonly runHost: RunHost;
   private readonly check = setInterval(() => this.lookAround(), CHECK_MS);
   private closed = false;
@@ -53,13 +108,28 @@ export class ClusterRuntime {
     private readonly host: ClusterHost,
   ) {
     this.runHost = this.makeRunHost();
-    this.waiting = new WaitingJobs(this.scheduler, host);
+    this.staging = this.makeStaging();
+    this.waiting = new WaitingJobs(this.scheduler, {
+      find: (uuid) => host.find(uuid),
+      patch: (record, patch) => host.patch(record, patch),
+      isStaged: (uuid) => this.staging.has(uuid),
+      recall: (uuid) => this.staging.recall(uuid),
+      drop: (uuid) => this.drop(uuid),
+      now: () => host.now(),
+    });
     this.nodes = new ClusterNodes(definition, this.scheduler, {
+      owner: `${host.store}/${definition.name}`,
       connect: (node, signal) => host.connect(node, signal),
+      logLimit: host.logLimit,
       reconcile: (node, session) => this.reconcile(node, session),
       event: (node, event) => this.event(node, event),
       attached: (node, session) => host.attached(node, session),
-      detached: (node) => host.detached(node),
+      detached: (node) => {
+        this.staging.detached(node);
+        for (const run of this.runs.values()) run.detached(node);
+        host.detached(node);
+      },
+      elsewhere: (machine, lease) => host.elsewhere(machine, lease),
       redefine: (changed) => host.redefine(changed),
       changed: () => {
         this.pump();
@@ -72,12 +142,18 @@ export class ClusterRuntime {
     return this.nodes.definition;
   }
 
+  /** Remembers what a launch did; the caller stores the definition. */
+  noteLaunch(change: (before: LaunchState) => LaunchState): void {
+    this.nodes.definition = { ...this.definition, launch: change(this.definition.launch ?? {}) };
+  }
+
   /** Takes back a job from the store after a restart. */
   restore(record: JobRecord): void {
     if (record.placement && record.status !== 'PENDING') {
       this.scheduler.adopt(schedulerJob(record), record.placement);
       this.runs.set(record.uuid, new JobRun(record, record.placement, this.runHost));
     } else {
+      this.staging.restore(record);
       this.waiting.add(record);
     }
   }
@@ -88,14 +164,57 @@ export class ClusterRuntime {
     return this.scheduler.refusal(demand);
   }
 
-  /** Changes the GPUs that a node is said to have where none are found. */
-  declare(name: string, virtual: NodeDefinition['virtual']): Promise<void> {
+  /** Changes the GPUs that a node is said to have where none are found. @throws QueueError `cluster-busy` while jobs run */
+  async declare(name: string, virtual: NodeDefinition['virtual']): Promise<void> {
+    const before = this.nodes.find(name)?.virtual;
+    if (this.runs.size > 0 && JSON.stringify(before) !== JSON.stringify(virtual))
+      throw new QueueError(
+        'cluster-busy',
+        `${this.definition.name} keeps ${gpuWords(before)}: its GPUs cannot be changed to ${gpuWords(virtual)} while jobs run on it (is the setting clusterQueue.local.virtualGpus another one in another window?)`,
+      );
     return this.nodes.declare(name, virtual);
   }
 
-  /** A new job. It may be placed at once; nothing is sent before its record and placement are durable. */
-  submit(record: JobRecord): void {
-    this.waiting.add(record);
+  /**
+   * Adds, removes and drains nodes; the caller stores the definition. What was staged on nodes that go is taken back first;
+   * of a node that cannot be reached it is given up. @throws QueueError `cluster-busy`
+   */
+  async changeNodes(change: NodesChange): Promise<void> {
+    this.assertIdle(change.remove ?? []);
+    const left = this.definition.nodes.filter(({ name }) => change.remove?.includes(name) !== true);
+    if (left.length + (change.add?.length ?? 0) === 0)
+      throw new QueueError(
+        'refused',
+        `${this.definition.name} would have no node left: take the cluster down instead`,
+      );
+    for (const name of change.remove ?? []) {
+      this.staging.withdraw(name);
+      await this.staging.returned(name);
+      const session = this.session(name);
+      if (session) await tidied([session.atBoot('leave')]);
+      this.assertIdle([name]);
+    }
+    this.nodes.change(change);
+    for (const name of change.drain ?? []) this.staging.withdraw(name);
+    for (const name of change.remove ?? []) this.staging.abandon(name);
+    this.want();
+  }
+
+  private assertIdle(nodes: readonly string[]): void {
+    for (const name of nodes) {
+      const run = [...this.runs.values()].find((candidate) => candidate.on(name).length > 0);
+      if (!run) continue;
+      const { id, name: job } = run.record;
+      throw new QueueError(
+        'cluster-busy',
+        `${name} has job ${id} (${job}): cancel it, or drain the node and wait until it has ended`,
+      );
+    }
+  }
+
+  /** New jobs. They may be placed at once; nothing is sent before records and placements are durable. */
+  submit(records: readonly JobRecord[]): void {
+    for (const record of records) this.waiting.add(record);
     this.want();
     this.pump();
   }
@@ -103,6 +222,7 @@ export class ClusterRuntime {
   /** Changes a waiting job's place; resolves when that is stored. @throws QueueError `not-waiting`, `no-job` */
   async reorder(record: JobRecord, change: Reorder): Promise<void> {
     const durable = this.waiting.reorder(record, change);
+    this.staging.moved();
     this.pump();
     await durable;
   }
@@ -112,25 +232,33 @@ export class ClusterRuntime {
     if (this.waiting.take(record.uuid)) this.scheduler.remove(record.uuid);
   }
 
-  /** Begins to end a job, whatever it does. */
-  cancel(record: JobRecord): void {
-    const run = this.runs.get(record.uuid);
-    if (run) {
-      void this.update(run, { cancelling: true });
-      run.cancel();
-    } else if (this.waiting.cancel(record.uuid)) {
-      this.pump();
-    }
+  /** Whether a job that is cancelled waits only for the word of nodes that can be reached. */
+  isLeaving(uuid: string): boolean {
+    return this.waiting.get(uuid)?.cancelling === true && this.staging.isReached(uuid);
   }
 
-  /** Connects to all nodes that are not. */
-  want(): void {
-    this.nodes.want();
+  /** Begins to end jobs, whatever they do. */
+  cancel(records: readonly JobRecord[]): void {
+    const runs = records.flatMap(({ uuid }) => this.runs.get(uuid) ?? []);
+    // Those that wait go first: a node would start them when one of the others ends.
+    const waited = records.filter(({ uuid }) => !this.runs.has(uuid) && this.waiting.cancel(uuid));
+    this.staging.flushRecalls();
+    for (const run of runs) {
+      void this.update(run, { cancelling: true });
+      run.cancel();
+    }
+    if (waited.length > 0) this.pump();
+  }
+
+  /** Connects to all nodes that are not; with `now`, at once also those that wait for their next try. */
+  want(now = false): void {
+    this.nodes.want(now);
   }
 
   /** Looks at every node again; resolves when those that answer have. */
   async refresh(): Promise<void> {
     this.nodes.want(true);
+    this.nodes.tryAgain();
     await Promise.all(
       this.nodes.open().map(async ({ node, session }) => {
         await this.nodes.probe(node, session).catch(() => undefined);
@@ -139,9 +267,19 @@ export class ClusterRuntime {
     );
   }
 
-  /** Why a job waits; undefined when it does not. */
+  /** Why a job waits: for its turn, or dispatched for its files; undefined when it does not. */
   reason(record: JobRecord): PendingReason | undefined {
-    return this.waiting.reason(record.uuid, this.nodes.words());
+    if (record.status === 'SETTING_UP') return this.syncs.reason(record.uuid);
+    if (this.starting.has(record.uuid)) return { kind: 'starting', text: 'starts next', position: 1 };
+    const reason = this.waiting.reason(record.uuid, this.nodes.words());
+    const where = this.staging.words(record.uuid) ?? this.syncs.reason(record.uuid)?.text;
+    if (!reason) return undefined;
+    const alone = this.staging.isStaged(record.uuid) ? true : isStageable(record) ? undefined : false;
+    return {
+      ...reason,
+      ...(alone === undefined ? {} : { alone }),
+      ...(where === undefined ? {} : { text: `${reason.text}; ${where}` }),
+    };
   }
 
   /** The open session of a node, for those who follow logs. */
@@ -149,8 +287,18 @@ export class ClusterRuntime {
     return this.nodes.session(node);
   }
 
+  /** Runs a command on a node beside its session. @throws ConnectError */
+  exec(node: string, command: string): Promise<Channel> {
+    return this.nodes.exec(node, command);
+  }
+
+  /** Whether a node can be talked to, or what became of the last try. */
+  linkState(node: string): LinkState {
+    return this.nodes.linkState(node);
+  }
+
   /** All open sessions, each with a way to run a command beside it. */
-  sessions(): { session: AgentSession; exec: (command: string) => Promise<Channel> }[] {
+  sessions(): { node: string; session: AgentSession; exec: (command: string) => Promise<Channel> }[] {
     return this.nodes.open();
   }
 
@@ -165,24 +313,67 @@ export class ClusterRuntime {
     return {
       name: definition.name,
       local: definition.nodes.every(({ destination }) => destination === undefined),
+      ...(definition.launch?.step && { launch: definition.launch.step }),
       nodes: definition.nodes.map((node) => {
+        const about = this.nodes.about(node.name);
         const usage = node.inventory ? this.usage(node.name, labels) : undefined;
         return {
           name: node.name,
           link: this.nodes.linkState(node.name),
           virtual: node.virtual !== undefined,
+          ...(about === undefined ? {} : { about }),
+          ...(node.draining === true ? { draining: true as const } : {}),
           ...(node.destination === undefined ? {} : { destination: node.destination }),
           ...(usage === undefined ? {} : { usage }),
         };
       }),
       pending: this.waiting.size,
+      staged: this.staging.size,
       running: this.runs.size,
     };
+  }
+
+  /** Numbers of the jobs that are on nodes. */
+  onNodes(): number[] {
+    return [...this.runs.values()].map(({ record }) => record.id);
+  }
+
+  /** Takes along what these jobs, and then the agent, left on the nodes that can be reached. Never rejects. */
+  async leave(records: readonly JobRecord[]): Promise<void> {
+    const left = this.nodes.open().map(async ({ node, session }) => {
+      // What it could not do is left behind: the cluster is gone, and so is whoever could be told.
+      await session.atBoot('leave').catch(() => undefined);
+      const uuids = records.flatMap(({ uuid, placement }) =>
+        (placement?.ranks ?? []).flatMap((rank, index) =>
+          rank.node === node ? [rankUuid(uuid, index)] : [],
+        ),
+      );
+      for (let at = 0; at < uuids.length; at += FORGET_AT_ONCE)
+        await session.forget(uuids.slice(at, at + FORGET_AT_ONCE));
+      await session.leave();
+    });
+    await tidied(left);
+  }
+
+  /**
+   * Starts nothing more, and resolves when what was being started has begun, or is staged (again), so that the nodes go on with
+   * it: a job that was taken back to be started, or is on its way, would wait for the next engine. After at most so many ms.
+   */
+  async finishStarts(limitMs: number): Promise<void> {
+    this.leaving = true;
+    const end = Date.now() + limitMs;
+    const busy = (): boolean =>
+      this.starting.size > 0 ||
+      this.launches.size > 0 ||
+      (this.staging.isSending && this.host.now() - this.refusedAt < REFUSED_MS) ||
+      [...this.runs.values()].some(({ isStarting }) => isStarting);
+    while (busy() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, ANSWER_MS));
   }
 
   close(): void {
     this.closed = true;
     clearInterval(this.check);
+    this.staging.close();
     this.nodes.close();
   }
 
@@ -192,15 +383,33 @@ export class ClusterRuntime {
     return {
       ...usage,
       jobs: named(usage.jobs),
-      devices: usage.devices.map((device) => ({ ...device, jobs: named(device.jobs) })),
+      devices: usage.devices.map((device) => {
+        const elsewhere = device.foreign === undefined ? this.nodes.elsewhere(node, device.index) : undefined;
+        return {
+          ...device,
+          jobs: named(device.jobs),
+          ...(elsewhere && device.jobs.length === 0 ? { foreign: elsewhere.by, free: elsewhere.free } : {}),
+        };
+      }),
     };
+  }
+
+  /** Which of this cluster's jobs have the device with this lease, for another cluster with the same machine. */
+  holds(machine: string, lease: string): Elsewhere | undefined {
+    const found = this.nodes.device(machine, lease);
+    const device =
+      found && this.scheduler.usage(found.node).devices.find(({ index }) => index === found.index);
+    if (!device || device.jobs.length === 0) return undefined;
+    const ids = device.jobs.map((uuid) => this.runs.get(uuid)?.record.id ?? '?');
+    const jobs = ids.length === 1 ? 'job' : 'jobs';
+    return { by: `${jobs} ${ids.join(', ')} of cluster ${this.definition.name}`, free: device.free };
   }
 
   private lookAround(): void {
     for (const { node, session, up } of this.nodes.open()) {
       if (up) this.reconcile(node, session).catch(() => undefined);
     }
-    if (this.waiting.size > 0) this.nodes.lookAgain();
+    this.nodes.lookAgain();
   }
 
   private async reconcile(node: string, session: AgentSession): Promise<void> {
@@ -212,10 +421,14 @@ export class ClusterRuntime {
       const state = states.get(uuid);
       if (state) run.reconcile(rank, state);
     }
+    await this.staging.reconcile(node, session);
     this.pump();
   }
 
   private event(node: string, event: NodeEvent): void {
+    if (event.kind === 'taken') this.tookStaged(node, event.uuid, event.taken);
+    // Before the end itself: nobody else may get what the node has given on.
+    if (event.kind === 'ended') for (const { uuid, taken } of event.next) this.tookStaged(node, uuid, taken);
     const dash = event.uuid.lastIndexOf('-');
     const run = this.runs.get(event.uuid.slice(0, dash));
     const rank = Number(event.uuid.slice(dash + 1));
@@ -226,17 +439,74 @@ export class ClusterRuntime {
   /** Dispatches whatever may start. */
   private pump(): void {
     if (this.closed) return;
-    for (const { id, placement } of this.scheduler.takeStarts()) {
-      const record = this.waiting.take(id);
-      if (!record) continue;
-      const run = new JobRun(record, placement, this.runHost);
-      this.runs.set(id, run);
-      // Durable before it is sent: after a crash the job is asked for where it may have been started.
-      this.update(run, { status: 'SETTING_UP', placement }).then(
-        () => run.launch(),
-        () => this.giveBack(run),
-      );
+    for (const { id, placement } of this.leaving ? [] : this.scheduler.takeStarts()) {
+      if (this.staging.has(id)) {
+        this.starting.set(id, placement);
+        this.staging.recall(id);
+      } else this.dispatch(id, placement);
     }
+    this.staging.plan();
+  }
+
+  private dispatch(id: string, placement: Placement): void {
+    const record = this.waiting.take(id);
+    if (!record) return;
+    const run = new JobRun(record, placement, this.runHost);
+    this.runs.set(id, run);
+    // Durable before it is sent: after a crash the job is asked for where it may have been started.
+    const launch = this.update(run, { status: 'SETTING_UP', placement }).then(
+      () => run.launch(),
+      () => this.giveBack(run),
+    );
+    this.launches.add(launch);
+    void launch.finally(() => this.launches.delete(launch));
+  }
+
+  /** Ends what the scheduler knows of a job that was to be started, or waits. */
+  private drop(uuid: string): void {
+    if (this.starting.delete(uuid)) this.scheduler.release(uuid);
+    else this.scheduler.remove(uuid);
+  }
+
+  /** No node has a staged job any more. */
+  private recalled(uuid: string): void {
+    const ended = this.waiting.recalled(uuid);
+    const placement = this.starting.get(uuid);
+    if (placement) {
+      this.starting.delete(uuid);
+      // Held by its user while it was asked for.
+      if (this.waiting.get(uuid)?.held === true) this.scheduler.requeue(uuid);
+      else this.dispatch(uuid, placement);
+    }
+    if (ended) this.pump();
+  }
+
+  private tookStaged(node: string, uuid: string, taken: Taken): void {
+    const job = uuid.slice(0, uuid.lastIndexOf('-'));
+    this.staging.taken(job, node, { state: 'waiting', try: 1, taken });
+  }
+
+  /** A node has started a staged job, on devices of its own choice. */
+  private taken(uuid: string, node: string, state: NodeJobState): void {
+    const record = this.waiting.get(uuid);
+    if (!record) return;
+    this.drop(uuid);
+    this.waiting.take(uuid);
+    const { devices, alternative } = state.taken ?? { devices: [], alternative: 0 };
+    const placement = { ranks: [{ node, devices }], alternative };
+    this.nodes.setIdle(node, devices);
+    this.scheduler.adopt(schedulerJob(record), placement);
+    const run = new JobRun(record, placement, this.runHost);
+    this.runs.set(uuid, run);
+    void this.update(run, { status: 'SETTING_UP', placement, staged: undefined }).catch(() => undefined);
+    run.reconcile(0, state);
+  }
+
+  /** What a node could not be asked for is not started elsewhere. */
+  private reached(uuid: string, reached: boolean): void {
+    if (!reached && this.starting.delete(uuid)) this.scheduler.requeue(uuid);
+    this.waiting.setReached(uuid, reached);
+    if (reached) this.pump();
   }
 
   /** The store could not take the placement: the job waits on as if nothing had been. */
@@ -257,6 +527,40 @@ export class ClusterRuntime {
     return durable;
   }
 
+  private makeStaging(): Staging {
+    const { host } = this;
+    return new Staging({
+      graceS: host.graceS,
+      definition: () => this.definition,
+      open: () => this.nodes.open(),
+      waiting: () => this.waiting.inOrder(),
+      find: (uuid) => this.waiting.get(uuid),
+      isKnown: (uuid) => host.find(uuid) !== undefined,
+      unfinished: (uuid) => this.waiting.unfinished(uuid),
+      nodeOf: (uuid) => {
+        const ranks = this.runs.get(uuid)?.placement.ranks ?? [];
+        return ranks.length === 1 ? ranks[0]?.node : undefined;
+      },
+      load: (node) => this.load(node),
+      closed: (node) => this.nodes.linkState(node).state !== 'up' || this.nodes.find(node)?.draining === true,
+      environment: (record) => stagedEnvironment(record, host.secrets(record)),
+      prepare: (record, node, session, signal) => this.prepare(record, node, session, signal),
+      store: (uuid, staged) => this.waiting.stage(uuid, staged),
+      recalled: (uuid) => this.recalled(uuid),
+      abandoned: (uuid, words) => this.waiting.giveUp(uuid, words),
+      taken: (uuid, node, state) => this.taken(uuid, node, state),
+      reached: (uuid, reached) => this.reached(uuid, reached),
+      trouble: (node, message) => this.nodes.setTrouble(node, message),
+      changed: () => host.changed(),
+    });
+  }
+
+  private load(node: string): number {
+    const { devices, cpus } = this.scheduler.usage(node);
+    const used = devices.reduce((sum, { jobs }) => sum + (jobs.length > 0 ? 1 : 0), 0);
+    return devices.length > 0 ? used / devices.length : 1 - cpus.free / Math.max(1, cpus.total);
+  }
+
   private makeRunHost(): RunHost {
     return {
       graceS: this.host.graceS,
@@ -264,19 +568,50 @@ export class ClusterRuntime {
       session: (node) => this.session(node),
       environment: (run, rank) =>
         rankEnvironment(run.record, run.placement, rank, this.definition, this.host.secrets(run.record)),
-      prepare: (run, node, session) =>
-        this.host.prepare(run.record, session, (command) => this.nodes.exec(node, command)),
+      prepare: (run, node, session, signal) => this.prepare(run.record, node, session, signal),
       leases: (run, rank) => this.leases(run, rank),
+      use: (run, rank) => this.use(run, rank),
       update: (run, patch) => this.update(run, patch),
       released: (run, rank) => this.scheduler.release(run.record.uuid, rank),
       requeue: (run) => this.requeue(run),
-      foreign: (node, lease) => this.nodes.setBusy(node, lease),
+      foreign: (node, lease, user) => this.nodes.setBusy(node, lease, user, this.busyRetryMs()),
       trouble: (node, message) => this.nodes.setTrouble(node, message),
       finished: (run) => {
         this.runs.delete(run.record.uuid);
         this.pump();
       },
     };
+  }
+
+  /** Brings a job's files to a node, and says how far they are. */
+  private async prepare(
+    record: JobRecord,
+    node: string,
+    session: AgentSession,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { uuid } = record;
+    const exec = (command: string): Promise<Channel> => this.nodes.exec(node, command);
+    try {
+      await this.host.prepare(record, session, exec, {
+        signal,
+        progress: (progress) => {
+          this.syncs.set(uuid, node, progress);
+          this.host.changed(record);
+        },
+      });
+    } finally {
+      if (this.syncs.end(uuid, node)) this.host.changed(record);
+    }
+  }
+
+  /** Its node starts a staged job as soon as the device is free; to take it back all the time would only be in the way. */
+  private busyRetryMs(): number {
+    const needsUs = (record: JobRecord): boolean => record.held !== true && !isStageable(record);
+    for (const record of this.waiting.all()) if (needsUs(record)) return BUSY_RETRY_MS;
+    for (const { record } of this.runs.values())
+      if (record.status === 'SETTING_UP' && needsUs(record)) return BUSY_RETRY_MS;
+    return BUSY_STAGED_MS;
   }
 
   private requeue(run: JobRun): void {
@@ -287,7 +622,15 @@ export class ClusterRuntime {
     }
     void this.update(run, { status: 'PENDING', placement: undefined });
     this.waiting.add(run.record);
+    this.refusedAt = this.host.now();
     this.pump();
+  }
+
+  private use({ record, placement }: JobRun, rank: number): RankUse {
+    const { alternative } = placement;
+    const demand = record.demand.alternatives[alternative];
+    const { cpus, memory, units } = compileNeed(demand ?? { cpus: 0, memoryMiB: 0 });
+    return { cpus, kib: memory, units, devices: placement.ranks[rank]?.devices ?? [], alternative };
   }
 
   private leases(run: JobRun, rank: number): string[] {

@@ -2,20 +2,47 @@ import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { isClusterName, type ClusterDefinition, type NodeDefinition } from '../cluster';
-import { isFinished, type JobRecord, type PendingReason } from '../queue';
+import {
+  isClusterName,
+  type ClusterDefinition,
+  type LaunchStep,
+  type NodeDefinition,
+  type NodesChange,
+} from '../cluster';
+import { isFinished, type JobRecord, type JobSpec, type PendingReason } from '../queue';
 import { Store, type RepairReport } from '../store';
-import type { Task } from '../task';
-import { LocalTransport, SshTransport, type Prompter, type Transport } from '../transport';
+import { MOST_VARIANTS, type Task, type Variant } from '../task';
+import { LocalTransport, SshTransport, type Channel, type Prompter, type Transport } from '../transport';
 import { ClusterRuntime, type ClusterHost } from './clusterRuntime';
 import { Emitter } from './emitter';
 import { QueueError } from './errors';
+import { Groups } from './groups';
+import { agreedSetting } from './agreedSetting';
+import { History, type HistoryLimits } from './history';
+import { checkPatterns, fetchOutputs, type FetchRequest, type FetchWatcher } from './fetchOutputs';
+import type { Received } from './files/receive';
 import type { JobPatch } from './jobRun';
 import { rankUuid } from './jobRun';
+import { LogKeeper } from './logKeeper';
+import { Neighbours } from './neighbours';
+import { loginOf } from './login';
 import { LogMirror, logFileOf } from './logMirror';
+import { logSize } from './logParts';
+import { MountPlacer } from './mounts';
+import { Repositories } from './repositories';
 import { SecretBox } from './secrets';
-import { draftJob, given } from './submit';
-import type { ClusterView, JobView, QueueChange, Reorder, SubmitOptions } from './views';
+import { draftJob, given, variedBy } from './submit';
+import type {
+  ClusterView,
+  JobsOf,
+  JobView,
+  Mount,
+  NodeAtBoot,
+  QueueChange,
+  Reorder,
+  StaleMount,
+  SubmitOptions,
+} from './views';
 import { Workdirs } from './workdirs';
 
 /** What an engine needs from its surroundings. */
@@ -27,23 +54,49 @@ export interface EngineOptions {
   readonly prompter?: Prompter;
   /** Seconds between TERM and KILL when a job is cancelled. */
   readonly graceS?: number;
+  /** When finished jobs are archived; as an engine before was told, when not given. */
+  readonly history?: HistoryLimits;
+  /** How large a log may become; as an engine before was told, when not given. */
+  readonly logs?: LogLimits;
+  /** Leaves `.git` out of the workdirs of new jobs; it goes along otherwise, as with SkyPilot. */
+  readonly leaveOutGit?: boolean;
   /** Added to the environment of the agent on this machine. */
   readonly localEnv?: Readonly<Record<string, string>>;
   readonly now?: () => number;
 }
 
+/** Bounds of logs, on nodes and here. */
+export interface LogLimits {
+  /** Bytes of one log (of one rank, on its node) that are kept; 0 for no bound. */
+  readonly maxBytes: number;
+}
+
 const DEFAULT_GRACE_S = 10;
+const DEFAULT_LOGS: LogLimits = { maxBytes: 10e9 };
+const SWEEP_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+// How long the close waits for nodes to hear of what was being started.
+const FINISH_MS = 400;
 
 /** The one owner of the queue's state: takes requests and node events, stores every change, and tells what changed. */
 export class Engine {
   private readonly clusters = new Map<string, ClusterRuntime>();
+  private readonly neighbours = new Neighbours();
+  private readonly groups = new Map<string, Groups>();
   private readonly mirrors = new Map<string, { mirror: LogMirror; users: number }>();
   /** Jobs that were asked for under a uuid and are not on disk yet. */
   private readonly making = new Map<string, Promise<JobRecord>>();
   private readonly change = new Emitter<QueueChange>();
   private readonly trouble = new Emitter<Error>();
-  private dirty = { clusters: new Set<string>(), jobs: new Map<string, JobRecord>() };
+  private dirty = this.nothing();
+  private readonly history: History;
+  private readonly logLimits: LogLimits;
+  private readonly keeper: LogKeeper;
+  private readonly placer: MountPlacer;
+  private readonly repositories: Repositories;
   private flushing = false;
+  private sweptAt = 0;
+  private closing: Promise<void> | undefined;
   private closed = false;
 
   private constructor(
@@ -53,7 +106,29 @@ export class Engine {
     private readonly workdirs: Workdirs,
     /** Set when the store had to be repaired at open; for the user to read. */
     readonly repair: RepairReport | undefined,
-  ) {}
+  ) {
+    this.history = new History(options.home, store, options.history, {
+      needed: () => this.needed(),
+      archived: (jobs) => {
+        for (const job of jobs) {
+          this.touch(job.cluster);
+          this.groups.get(job.cluster)?.moved(job, job.status, undefined);
+          this.dirty.archived.push(job);
+        }
+      },
+      failed: (error) => this.complain(error),
+    });
+    this.logLimits = agreedSetting(store, 'logs', options.logs, DEFAULT_LOGS, (error) =>
+      this.complain(error),
+    );
+    this.repositories = new Repositories(path.join(options.home, 'repositories'), options.sshConfigFile);
+    this.placer = new MountPlacer(workdirs, (cluster) => this.storeDefinition(cluster));
+    this.keeper = new LogKeeper({
+      log: ({ cluster, id }) => this.log(cluster, id),
+      reachable: ({ cluster, placement }) =>
+        placement?.ranks.every(({ node }) => this.clusters.get(cluster)?.session(node)) === true,
+    });
+  }
 
   /** Changes, gathered: listeners are called once for all that happened in one turn. */
   readonly onDidChange = this.change.on;
@@ -76,34 +151,59 @@ export class Engine {
     );
     for (const { definition } of store.clusters())
       engine.addRuntime(JSON.parse(definition) as ClusterDefinition);
+    for (const name of engine.clusters.keys()) engine.leaveLaunch(name);
     const live = store.liveJobs();
-    await engine.workdirs.sweep(new Set(live.flatMap(({ spec }) => spec.snapshot ?? [])));
+    await engine.sweepWorkdirs();
     for (const record of live) {
       const cluster = engine.clusters.get(record.cluster);
+      engine.groups.get(record.cluster)?.meet(record);
       cluster?.restore(record);
       cluster?.want();
     }
+    // Before that, nodes may have removed what they had.
+    const since = engine.now() - engine.history.limits.daysOnNodes * DAY_MS;
+    for (const record of store.endedSince(since)) engine.keeper.add(record);
     return engine;
   }
 
   /** One cluster, or undefined when there is none of that name. */
   view(name: string): ClusterView | undefined {
-    return this.clusters.get(name)?.view();
+    const view = this.clusters.get(name)?.view();
+    if (!view || this.closed) return view;
+    const archived = this.store.archivedCounts().get(name);
+    const groups = this.groups.get(name)?.views() ?? [];
+    return {
+      ...view,
+      ...(groups.length > 0 ? { groups } : {}),
+      ...(archived === undefined ? {} : { archived }),
+    };
   }
 
   /** All clusters, in the order in which they were added. */
   views(): ClusterView[] {
-    return [...this.clusters.values()].map((cluster) => cluster.view());
+    return [...this.clusters.keys()].flatMap((name) => this.view(name) ?? []);
   }
 
   definition(name: string): ClusterDefinition {
     return this.cluster(name).definition;
   }
 
-  /** The newest jobs of a cluster, newest first; live ones are always among them. */
+  /**
+   * The newest jobs of a cluster, newest first, and after them those that are older and on nodes. Older ones that wait
+   * are not among them: there may be ten thousand.
+   */
   jobs(cluster: string, limit = 200): JobView[] {
-    this.cluster(cluster);
-    return this.store.recentJobs(cluster, limit).map((record) => this.viewOf(record));
+    const newest = this.store.recentJobs(cluster, limit);
+    const last = newest.length < limit ? 0 : (newest.at(-1)?.id ?? 0);
+    const older = this.cluster(cluster)
+      .onNodes()
+      .filter((id) => id < last)
+      .sort((a, b) => b - a)
+      .flatMap((id) => this.store.job(cluster, id) ?? []);
+    const records = [...newest, ...older];
+    const groups = this.groups.get(cluster);
+    if (records.filter((record) => groups?.meet(record)).length > 0) this.touch(cluster);
+    return records.map((record) => this.viewOf(record));
   }
 
   /** @throws QueueError `no-job` */
@@ -112,6 +212,35 @@ export class Engine {
     if (!record) throw new QueueError('no-job', `${cluster} has no job ${id}`);
     this.cluster(cluster);
     return this.viewOf(record);
+  }
+
+  /** As `job`, and looks into the archive for one that is not at hand. @throws QueueError `no-job` */
+  async find(cluster: string, id: number): Promise<JobView> {
+    this.cluster(cluster);
+    const record = this.store.job(cluster, id);
+    if (record) return this.viewOf(record);
+    const [archived] = (await this.readArchive(cluster, 1, id)).jobs;
+    if (!archived) return this.job(cluster, id);
+    return { record: archived, archived: true };
+  }
+
+  /** Archived jobs of a cluster, newest first. @throws StoreError */
+  async archived(cluster: string, limit: number): Promise<JobView[]> {
+    this.cluster(cluster);
+    const { jobs } = await this.readArchive(cluster, limit);
+    return jobs.map((record) => ({ record, archived: true }));
+  }
+
+  /** Archives what is old now, instead of within the hour. */
+  archive(): Promise<void> {
+    return this.history.run();
+  }
+
+  private async readArchive(cluster: string, limit: number, id?: number): Promise<{ jobs: JobRecord[] }> {
+    const { jobs, damaged } = await this.store.archivedJobs(cluster, limit, id);
+    for (const file of damaged)
+      this.complain(new Error(`${file} is damaged: the archived jobs in it cannot be shown`));
+    return { jobs };
   }
 
   jobByUuid(uuid: string): JobRecord | undefined {
@@ -134,7 +263,7 @@ export class Engine {
       await this.store.putCluster({ name: definition.name, definition: JSON.stringify(definition) });
     } catch (error) {
       runtime.close();
-      this.clusters.delete(definition.name);
+      this.forget(definition.name);
       throw error;
     }
     runtime.want();
@@ -143,7 +272,7 @@ export class Engine {
 
   /**
    * Makes sure that there is a cluster `name` which is this machine itself; its declared GPUs are those given, where
-   * none are found.
+   * none are found. @throws QueueError `cluster-busy` when they are others while jobs run there
    */
   async defineLocal(name: string, virtual: NodeDefinition['virtual']): Promise<void> {
     const known = this.clusters.get(name);
@@ -155,6 +284,16 @@ export class Engine {
     await known.declare(node.name, virtual);
   }
 
+  /**
+   * Adds, removes and drains nodes of a cluster; resolves when that is stored.
+   * @throws QueueError `cluster-busy` while a job is on a node that is to go, `refused` when none would be left
+   */
+  async changeNodes(name: string, change: NodesChange): Promise<void> {
+    const cluster = this.cluster(name);
+    await cluster.changeNodes(change);
+    await this.storeDefinition(cluster);
+  }
+
   /** Forgets a cluster; its nodes keep nothing running. @throws QueueError `cluster-busy` while jobs are alive */
   async removeCluster(name: string): Promise<void> {
     const cluster = this.cluster(name);
@@ -163,10 +302,12 @@ export class Engine {
         'cluster-busy',
         `${name} has ${cluster.liveJobs} jobs that wait or run: cancel them first`,
       );
+    const jobs = this.store.recentJobs(name, Number.MAX_SAFE_INTEGER);
     await this.store.removeCluster(name);
-    cluster.close();
-    this.clusters.delete(name);
+    this.forget(name);
     this.touch(name);
+    await cluster.leave(jobs);
+    cluster.close();
   }
 
   /**
@@ -178,22 +319,62 @@ export class Engine {
     return this.once(options.uuid, () => this.submitNew(task, options));
   }
 
-  private async submitNew(task: Task, options: SubmitOptions): Promise<JobRecord> {
+  /**
+   * Queues a task once for each variant, all or none, as one group; resolves with its first job once all are on disk.
+   * @throws as `submit`; QueueError `refused` for more than MOST_VARIANTS
+   */
+  async submitGroup(task: Task, variants: readonly Variant[], options: SubmitOptions): Promise<JobRecord> {
+    if (variants.length < 1 || variants.length > MOST_VARIANTS)
+      throw new QueueError(
+        'refused',
+        `from 1 to ${MOST_VARIANTS} jobs can be queued at once, not ${variants.length}`,
+      );
+    return this.once(options.uuid, () => this.submitNew(task, options, variants));
+  }
+
+  /** The workdir of a new job as it is now: what is to be added to its spec. */
+  private async takeWorkdir({ workdir, git }: JobSpec): Promise<Pick<JobSpec, 'snapshot' | 'git'>> {
+    if (workdir === undefined) return {};
+    const leaveOutGit = this.options.leaveOutGit === true;
+    if (!git) return { snapshot: await this.workdirs.take(workdir, { leaveOutGit }) };
+    return this.repositories.with(workdir, git.ref, async ({ folder, commit }) => ({
+      // What is in a commit belongs to it, also where an ignore file names it.
+      snapshot: await this.workdirs.take(folder, { leaveOutGit, ignoreFiles: false }),
+      git: { ...git, commit },
+    }));
+  }
+
+  private async submitNew(
+    task: Task,
+    options: SubmitOptions,
+    variants?: readonly Variant[],
+  ): Promise<JobRecord> {
     const cluster = this.cluster(options.cluster);
     const draft = draftJob(task, options, this.now());
     const refusal = cluster.refusal(draft.demand);
     if (refusal !== undefined)
       throw new QueueError('refused', `${options.cluster} can never run this: ${refusal}`);
-    const snapshot =
-      draft.spec.workdir === undefined ? undefined : await this.workdirs.take(draft.spec.workdir);
+    const taken = await this.takeWorkdir(draft.spec);
+    if (Date.now() - this.sweptAt > SWEEP_MS)
+      this.sweepWorkdirs().catch((error: unknown) => this.complain(error));
     const secrets = given(task.secrets);
     const after = (options.after ?? []).map((id) => this.job(options.cluster, id).record.uuid);
-    return this.enqueue(cluster, {
+    const job = {
       ...draft,
-      ...(after.length === 0 ? {} : { after }),
-      ...(snapshot === undefined ? {} : { spec: { ...draft.spec, snapshot } }),
+      ...(after.length === 0 ? {} : { after, afterIds: options.after ?? [] }),
+      spec: { ...draft.spec, ...taken },
       ...(Object.keys(secrets).length === 0 ? {} : { sealedSecrets: this.secrets.seal(secrets) }),
-    });
+    };
+    return variants === undefined
+      ? this.enqueue(cluster, [job])
+      : this.enqueue(cluster, variedBy(job, variants), job.name);
+  }
+
+  /** Removes files of workdirs that no live job needs; at the start, and now and then while jobs come. */
+  private async sweepWorkdirs(): Promise<void> {
+    this.sweptAt = Date.now();
+    await this.workdirs.sweep(new Set(this.store.liveJobs().flatMap(({ spec }) => spec.snapshot ?? [])));
+    await this.repositories.sweep();
   }
 
   /** Does what makes the job of this uuid, unless that was done or is being done. */
@@ -208,39 +389,144 @@ export class Engine {
     return making;
   }
 
-  /** Numbers a job, stores it, and lets it be placed: in one turn, so that a start at once shares the record's fsync. */
-  private async enqueue(cluster: ClusterRuntime, draft: Omit<JobRecord, 'id' | 'order'>): Promise<JobRecord> {
-    const id = this.store.nextJobId(draft.cluster);
-    const record: JobRecord = { ...draft, id, order: id };
-    const durable = this.store.addJob(record);
-    cluster.submit(record);
-    this.touch(record.cluster, record);
+  /**
+   * Numbers jobs, stores them, and lets them be placed: in one turn, so that a start at once shares the records' fsync.
+   * Resolves with the first.
+   */
+  private async enqueue(
+    cluster: ClusterRuntime,
+    drafts: readonly Omit<JobRecord, 'id' | 'order'>[],
+    groupName?: string,
+  ): Promise<JobRecord> {
+    const records = drafts.map((draft): JobRecord => {
+      const id = this.store.nextJobId(draft.cluster);
+      return { ...draft, id, order: id };
+    });
+    const [first] = records;
+    if (!first) throw new QueueError('refused', 'there is no job to queue');
+    const numbered =
+      groupName === undefined
+        ? records
+        : records.map((record) => ({
+            ...record,
+            group: { id: first.id, name: groupName, size: records.length },
+          }));
+    const durable = this.store.addJobs(numbered);
+    const groups = this.groups.get(first.cluster);
+    for (const record of numbered) groups?.meet(record);
+    cluster.submit(numbered);
+    for (const record of numbered) this.touch(record.cluster, record);
     try {
       await durable;
     } catch (error) {
       // Not on disk, so it was never accepted. (A placement that rode on the same fsync has come back by now.)
       await new Promise((resolve) => setImmediate(resolve));
-      cluster.withdraw(record);
-      this.touch(record.cluster);
+      for (const record of numbered) cluster.withdraw(record);
+      const { group } = numbered[0] ?? first;
+      if (group) groups?.recount(group);
+      this.touch(first.cluster);
       throw error;
     }
-    return record;
+    return numbered[0] ?? first;
   }
 
   /**
-   * Puts a local file or folder on every node of a cluster that can be reached; what is there already is replaced file
-   * by file. `destination` is absolute, begins with `~/`, or is taken from the home.
-   * @throws QueueError `workdir` when the source cannot be read; Error with the node's words
+   * Puts a local file or folder on every node of a cluster that can be reached, or with `missing` on those that do not have
+   * it as it is now; what is there already is replaced file by file. `destination` is absolute, begins with `~/`, or is taken
+   * from the home. A source such as `s3://…` is fetched by a tool of the node.
+   * @throws QueueError `workdir` when the source cannot be read; Error with a node's words, when all nodes were tried
    */
-  async mount(cluster: string, source: string, destination: string): Promise<void> {
-    const snapshot = await this.workdirs.take(source);
+  mount(cluster: string, mount: Mount, missing = false): Promise<void> {
+    return this.placer.place(this.cluster(cluster), mount, missing);
+  }
+
+  /** Those mounts that nodes of a cluster do not have as they are now; what cannot be read is passed over. */
+  staleMounts(cluster: string, mounts: readonly Mount[]): Promise<StaleMount[]> {
+    return this.placer.stale(this.cluster(cluster).definition, mounts);
+  }
+
+  /** Notes which step of a launch is under way or failed; undefined: it is done. Resolves when that is stored. */
+  async noteLaunch(cluster: string, step: LaunchStep | undefined): Promise<void> {
     const runtime = this.cluster(cluster);
-    await Promise.all(
-      runtime.sessions().map(async ({ session, exec }) => {
-        await this.workdirs.send(snapshot, session, exec);
-        await session.place(snapshot, destination);
+    runtime.noteLaunch(({ placed }) => ({ ...(placed && { placed }), ...(step && { step }) }));
+    await this.storeDefinition(runtime);
+  }
+
+  /**
+   * Whoever was at the launch of a cluster has gone: unless its jobs are queued, the cluster says from now on that it was
+   * broken off. A launcher that is still there, and only lost sight of this engine, says so anew.
+   */
+  leaveLaunch(cluster: string): void {
+    const step = this.clusters.get(cluster)?.definition.launch?.step;
+    if (!step || step.message !== undefined) return;
+    const last = step.jobs?.run ?? step.jobs?.setup;
+    const queued = last !== undefined && this.store.jobByUuid(last) !== undefined;
+    const message = 'it was broken off: the window or command that was at it has closed';
+    this.persist(this.noteLaunch(cluster, queued ? undefined : { ...step, message }));
+  }
+
+  private async storeDefinition({ definition }: ClusterRuntime): Promise<void> {
+    this.touch(definition.name);
+    await this.store.putCluster({ name: definition.name, definition: JSON.stringify(definition) });
+  }
+
+  /**
+   * Downloads files from a job's working directory on its nodes, while it runs or after it ended.
+   * @throws QueueError `outputs`, `no-job`; the signal's reason
+   */
+  async fetch(request: FetchRequest, watcher: FetchWatcher): Promise<Received> {
+    checkPatterns(request.patterns);
+    const { record } = await this.find(request.cluster, request.id);
+    const runtime = this.cluster(request.cluster);
+    const exec = async (node: string, command: string): Promise<Channel> => {
+      await this.reached(runtime, node, watcher.signal);
+      return runtime.exec(node, command);
+    };
+    return fetchOutputs(record, request, exec, watcher);
+  }
+
+  /**
+   * Has every node of a cluster resume what is staged there when its machine has started, also with no client; or not any
+   * more. Says of each node what came of it.
+   */
+  resumeAtBoot(name: string, on: boolean): Promise<NodeAtBoot[]> {
+    const cluster = this.cluster(name);
+    const never = new AbortController().signal;
+    return Promise.all(
+      cluster.definition.nodes.map(async ({ name: node }): Promise<NodeAtBoot> => {
+        try {
+          await this.reached(cluster, node, never);
+          const session = cluster.session(node);
+          if (!session) return { node, trouble: 'the connection is gone' };
+          return { node, way: await session.atBoot(on ? 'on' : 'off') };
+        } catch (error) {
+          return { node, trouble: error instanceof Error ? error.message : String(error) };
+        }
       }),
     );
+  }
+
+  /** Resolves when a node can be talked to. @throws QueueError `outputs` when it cannot */
+  private reached(runtime: ClusterRuntime, node: string, signal: AbortSignal): Promise<void> {
+    runtime.want(true);
+    return new Promise((resolve, reject) => {
+      const end = (work: () => void): void => {
+        stop();
+        signal.removeEventListener('abort', abort);
+        work();
+      };
+      const abort = (): void => end(() => reject(new Error('given up')));
+      const check = (): void => {
+        const link = runtime.linkState(node);
+        if (runtime.session(node)) end(resolve);
+        else if (link.state === 'down')
+          end(() => reject(new QueueError('outputs', `${node} cannot be reached: ${link.message}`)));
+      };
+      const stop = this.onDidChange(check);
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
+      else check();
+    });
   }
 
   /** Queues a job once more, as it was: the same text, values and demand, on its cluster. @throws as `submit` */
@@ -254,35 +540,73 @@ export class Engine {
     const refusal = runtime.refusal(old.demand);
     if (refusal !== undefined) throw new QueueError('refused', `${cluster} can never run this: ${refusal}`);
     const { name, priority, demand, spec, sealedSecrets } = old;
-    const snapshot = spec.workdir === undefined ? {} : { snapshot: await this.workdirs.take(spec.workdir) };
-    return this.enqueue(runtime, {
-      uuid,
-      cluster,
-      name,
-      user,
-      status: 'PENDING',
-      priority,
-      demand,
-      spec: { ...spec, ...snapshot },
-      submittedAt: this.now(),
-      ...(sealedSecrets === undefined ? {} : { sealedSecrets }),
-    });
+    const taken = await this.takeWorkdir(spec);
+    return this.enqueue(runtime, [
+      {
+        uuid,
+        cluster,
+        name,
+        user,
+        status: 'PENDING',
+        priority,
+        demand,
+        spec: { ...spec, ...taken },
+        submittedAt: this.now(),
+        ...(sealedSecrets === undefined ? {} : { sealedSecrets }),
+      },
+    ]);
   }
 
-  /** Changes a waiting job's place in the queue, or holds it. @throws QueueError `not-waiting`, `no-job` */
-  async reorder(cluster: string, id: number, change: Reorder): Promise<void> {
-    await this.cluster(cluster).reorder(this.job(cluster, id).record, change);
+  /**
+   * Changes a waiting job's place in the queue, or holds it; of a group, that of all that still wait.
+   * @throws QueueError `not-waiting`, `no-job`
+   */
+  async reorder(cluster: string, id: number | { readonly group: number }, change: Reorder): Promise<void> {
+    const runtime = this.cluster(cluster);
+    if (typeof id === 'number') return runtime.reorder(this.job(cluster, id).record, change);
+    const waiting = this.liveOfGroup(cluster, id.group).filter(({ status }) => status === 'PENDING');
+    await Promise.all(waiting.map((record) => runtime.reorder(record, change)));
   }
 
-  /** Begins to cancel jobs; those that wait are cancelled when this returns. Ended ones are passed over. */
-  cancel(cluster: string, ids: readonly number[] | 'all'): JobRecord[] {
+  /** The jobs of a group that have not ended; `id`: the number of any of its jobs. @throws QueueError `no-job` */
+  private liveOfGroup(cluster: string, id: number): JobRecord[] {
+    const live = this.store.liveJobs().filter((record) => record.cluster === cluster && record.group);
+    const group =
+      live.find((record) => record.id === id)?.group ?? live.find((one) => one.group?.id === id)?.group;
+    if (group) return live.filter((record) => record.group?.id === group.id);
+    if (!this.job(cluster, id).record.group)
+      throw new QueueError(
+        'no-job',
+        `job ${id} of ${cluster} is not one of several that were submitted together`,
+      );
+    const first = this.job(cluster, id).record.group?.id;
+    return live.filter((record) => record.group?.id === first);
+  }
+
+  /**
+   * Begins to cancel jobs and returns those that were alive. When it resolves, those that wait are cancelled, but for such
+   * as nodes may start that cannot be reached.
+   */
+  async cancel(cluster: string, ids: JobsOf | 'all'): Promise<JobRecord[]> {
     const runtime = this.cluster(cluster);
     const records =
       ids === 'all'
         ? this.store.liveJobs().filter((record) => record.cluster === cluster)
-        : ids.map((id) => this.job(cluster, id).record);
+        : 'group' in ids
+          ? this.liveOfGroup(cluster, ids.group)
+          : ids.map((id) => this.job(cluster, id).record);
     const live = records.filter(({ status }) => !isFinished(status));
-    for (const record of live) runtime.cancel(record);
+    runtime.cancel(live);
+    const leaving = (): boolean => live.some(({ uuid }) => runtime.isLeaving(uuid));
+    if (leaving()) {
+      await new Promise<void>((resolve) => {
+        const stop = this.onDidChange(() => {
+          if (leaving() && !this.closed) return;
+          stop();
+          resolve();
+        });
+      });
+    }
     return live;
   }
 
@@ -310,8 +634,11 @@ export class Engine {
     const { record } = this.job(cluster, id);
     let held = this.mirrors.get(record.uuid);
     if (!held) {
-      held = { mirror: new LogMirror(this.logFile(record)), users: 0 };
+      const mirror = new LogMirror(this.logFile(record), this.logLimits.maxBytes);
+      held = { mirror, users: 0 };
       this.mirrors.set(record.uuid, held);
+      mirror.onEnd(() => this.logComplete(record.uuid, mirror));
+      mirror.onTrouble((error) => this.complain(error));
       this.assign(held.mirror, record);
     }
     const entry = held;
@@ -335,18 +662,26 @@ export class Engine {
   }
 
   /** Stops; jobs go on, and the next engine takes up from the store. */
-  async close(): Promise<void> {
-    if (this.closed) return;
+  close(): Promise<void> {
+    return (this.closing ??= this.closeDown());
+  }
+
+  private async closeDown(): Promise<void> {
+    await Promise.all([...this.clusters.values()].map((cluster) => cluster.finishStarts(FINISH_MS)));
     this.closed = true;
+    this.keeper.close();
     for (const cluster of this.clusters.values()) cluster.close();
+    await this.history.close();
     await Promise.all([...this.mirrors.values()].map(({ mirror }) => mirror.dispose()));
     this.mirrors.clear();
     await this.store.close();
   }
 
-  /** Why a pending job waits; undefined for any other. */
+  /** Why a job does not run yet; undefined for any other. */
   reason(record: JobRecord): PendingReason | undefined {
-    return record.status === 'PENDING' ? this.clusters.get(record.cluster)?.reason(record) : undefined;
+    return record.status === 'PENDING' || record.status === 'SETTING_UP'
+      ? this.clusters.get(record.cluster)?.reason(record)
+      : undefined;
   }
 
   private viewOf(record: JobRecord): JobView {
@@ -366,22 +701,36 @@ export class Engine {
   private addRuntime(definition: ClusterDefinition): ClusterRuntime {
     const { name } = definition;
     const host: ClusterHost = {
+      store: this.store.id,
       graceS: this.options.graceS ?? DEFAULT_GRACE_S,
+      logLimit: this.logLimits.maxBytes,
       now: () => this.now(),
       connect: (node, signal) => this.transport(node, signal),
-      find: (uuid) => this.store.jobByUuid(uuid),
+      // What a node still says while the queue is closed changes nothing any more.
+      find: (uuid) => (this.closed ? undefined : this.store.jobByUuid(uuid)),
       patch: (record, patch) => this.patch(record, patch),
       redefine: (changed) =>
         this.persist(this.store.putCluster({ name, definition: JSON.stringify(changed) })),
       secrets: (record) =>
         record.sealedSecrets === undefined ? {} : this.secrets.open(record.sealedSecrets),
-      prepare: async (record, session, exec) => {
-        if (record.spec.snapshot !== undefined) await this.workdirs.send(record.spec.snapshot, session, exec);
+      prepare: async (record, session, exec, watcher) => {
+        const { snapshot } = record.spec;
+        if (snapshot !== undefined) await this.workdirs.send(snapshot, session, exec, watcher);
+      },
+      elsewhere: (machine, lease) => {
+        for (const other of this.neighbours.of(name)) {
+          const found = this.clusters.get(other)?.holds(machine, lease);
+          if (found) return found;
+        }
+        return undefined;
       },
       changed: (record) => this.touch(name, record),
       attached: (node, session) => {
+        this.neighbours.met(name, session.node);
         for (const { mirror } of this.mirrors.values())
           void mirror.attach(node, session).catch((error: unknown) => this.complain(error));
+        this.keeper.soon();
+        session.sweep(this.history.limits.daysOnNodes).catch(() => undefined);
       },
       detached: (node) => {
         for (const { mirror } of this.mirrors.values()) mirror.detach(node);
@@ -389,7 +738,14 @@ export class Engine {
     };
     const runtime = new ClusterRuntime(definition, host);
     this.clusters.set(name, runtime);
+    this.groups.set(name, new Groups((first, size) => this.store.statuses(name, first, size)));
     return runtime;
+  }
+
+  private forget(cluster: string): void {
+    this.clusters.delete(cluster);
+    this.neighbours.forget(cluster);
+    this.groups.delete(cluster);
   }
 
   private transport(node: NodeDefinition, signal: AbortSignal): Promise<Transport> {
@@ -397,25 +753,35 @@ export class Engine {
       return Promise.resolve(new LocalTransport(node.name, this.options.localEnv));
     return SshTransport.connect(
       node.destination,
-      { configFile: this.options.sshConfigFile, prompter: this.options.prompter },
+      {
+        configFile: this.options.sshConfigFile,
+        prompter: this.options.prompter,
+        login: node.login && loginOf(node.login, node.destination),
+      },
       signal,
     );
   }
 
   private patch(before: JobRecord, patch: JobPatch): Promise<void> {
+    const { group } = before;
+    const groups = this.groups.get(before.cluster);
     const durable = this.store.updateJob(before.uuid, patch);
-    durable.catch((error: unknown) => this.complain(error));
+    if (group && patch.status) groups?.moved(before, before.status, patch.status);
+    durable.catch((error: unknown) => {
+      // It was taken back in memory, with all that came after it.
+      if (group && !this.closed) groups?.recount(group);
+      // What was under way when the queue was closed is nobody's trouble: nothing is sent before it is stored.
+      if (!this.closed) this.complain(error);
+    });
     const record = { ...before, ...patch };
     this.touch(record.cluster, record);
     const held = this.mirrors.get(record.uuid);
+    if (!isFinished(before.status) && isFinished(record.status)) {
+      if (held?.mirror.complete) this.logComplete(record.uuid, held.mirror);
+      else this.keeper.add(record);
+    }
     const begins = before.status === 'SETTING_UP' && record.status !== 'SETTING_UP';
-    if (
-      held &&
-      (patch.placement ||
-        begins ||
-        record.status === 'LOST' ||
-        (isFinished(record.status) && !record.placement))
-    ) {
+    if (held && (patch.placement || begins || (isFinished(record.status) && !record.placement))) {
       this.assign(held.mirror, record);
     }
     return durable;
@@ -424,13 +790,14 @@ export class Engine {
   /** Tells a mirror where the job's ranks are, and lets it follow those that can be reached. */
   private assign(mirror: LogMirror, record: JobRecord): void {
     // A node that has not heard of the job yet (its workdir is on the way) would say that its log is complete.
-    const ranks = record.status === 'SETTING_UP' ? [] : (record.placement?.ranks ?? []);
+    const here = record.logBytes !== undefined && logSize(mirror.file) === record.logBytes;
+    const ranks = record.status === 'SETTING_UP' || here ? [] : (record.placement?.ranks ?? []);
     const sources = ranks.map(({ node }, rank) => ({ node, uuid: rankUuid(record.uuid, rank) }));
     const cluster = this.cluster(record.cluster);
     mirror
       .assign(sources)
       .then(async () => {
-        if (record.status === 'LOST' || (isFinished(record.status) && ranks.length === 0)) mirror.abandon();
+        if (isFinished(record.status) && ranks.length === 0) mirror.abandon();
         for (const { node } of sources) {
           const session = cluster.session(node);
           if (session) await mirror.attach(node, session);
@@ -440,17 +807,45 @@ export class Engine {
       .catch((error: unknown) => this.complain(error));
   }
 
+  /** All of a log is here: if its job has ended too, its nodes need not keep it. */
+  private logComplete(uuid: string, { size }: LogMirror): void {
+    const record = this.closed ? undefined : this.store.jobByUuid(uuid);
+    if (!record || !isFinished(record.status) || !record.placement) return;
+    this.keeper.arrived(uuid);
+    if (record.logBytes === size) return;
+    const cluster = this.clusters.get(record.cluster);
+    this.patch(record, { logBytes: size })
+      .then(async () => {
+        for (const [rank, { node }] of (record.placement?.ranks ?? []).entries())
+          await cluster?.session(node)?.told([rankUuid(uuid, rank)]);
+      })
+      // Then its nodes keep it for longer.
+      .catch(() => undefined);
+  }
+
   private touch(cluster: string, record?: JobRecord): void {
     this.dirty.clusters.add(cluster);
+    // They show too whose a device is.
+    for (const other of this.neighbours.of(cluster)) this.dirty.clusters.add(other);
     if (record) this.dirty.jobs.set(record.uuid, record);
     if (this.flushing) return;
     this.flushing = true;
     setImmediate(() => {
-      const { clusters, jobs } = this.dirty;
-      this.dirty = { clusters: new Set(), jobs: new Map() };
+      const { clusters, jobs, archived } = this.dirty;
+      this.dirty = this.nothing();
       this.flushing = false;
-      if (!this.closed) this.change.fire({ clusters, jobs: [...jobs.values()] });
+      if (this.closed) return;
+      this.change.fire({ clusters, jobs: [...jobs.values()], ...(archived.length > 0 ? { archived } : {}) });
     });
+  }
+
+  private nothing(): { clusters: Set<string>; jobs: Map<string, JobRecord>; archived: JobRecord[] } {
+    return { clusters: new Set(), jobs: new Map(), archived: [] };
+  }
+
+  private needed(): Set<string> {
+    const after = this.store.liveJobs().flatMap((record) => record.after ?? []);
+    return new Set([...this.mirrors.keys(), ...this.keeper.missing, ...after]);
   }
 
   private persist(durable: Promise<void>): void {

@@ -1,4 +1,4 @@
-import type { ClusterDefinition } from '../cluster';
+import { AMD_LEASE, visibleDevice, type ClusterDefinition, type NodeInventory } from '../cluster';
 import type { JobRecord, Placement } from '../queue';
 
 /** Any text as one word of bash. */
@@ -30,16 +30,53 @@ export function rankEnvironment(
     ({ node }) => cluster.nodes.find(({ name }) => name === node)?.inventory?.ip ?? node,
   );
   const demand = job.demand.alternatives[placement.alternative];
-  const devices = mine.devices.join(',');
+  const inventory = cluster.nodes.find(({ name }) => name === mine.node)?.inventory;
   const setup = job.spec.phase === 'setup';
   const named = setup ? 'SKYPILOT_SETUP_' : 'SKYPILOT_';
-  const variables: [string, string][] = [
+  return script(job, [
+    ...taskVariables(job, secrets, { named, rank, ranks: placement.ranks.length }),
+    [`${named}NODE_IPS`, ips.join('\n')],
+    [`${named}NUM_GPUS_PER_NODE`, String(Math.ceil(demand?.gpu?.count ?? 0))],
+    // A setup sees the machine as it is, with all its GPUs.
+    ...(setup ? [] : visibleDevices(mine.devices, inventory)),
+  ]);
+}
+
+/** What confines a process to its devices. `claim` in runner.sh does the same for a staged job. */
+function visibleDevices(
+  indices: readonly number[],
+  inventory: NodeInventory | undefined,
+): [string, string][] {
+  const devices = inventory?.devices ?? [];
+  const visible = indices
+    .map((index) =>
+      visibleDevice(devices.find((device) => device.index === index) ?? { index, lease: 'gone' }),
+    )
+    .join(',');
+  const amd = devices.some(({ lease }) => lease.startsWith(AMD_LEASE));
+  return [
+    ['CUDA_VISIBLE_DEVICES', visible],
+    ['CQ_DEVICES', visible],
+    // HIP takes an empty value for none. Never ROCR_VISIBLE_DEVICES as well: HIP's numbers would count what that left.
+    ...(amd ? ([['HIP_VISIBLE_DEVICES', visible || '-1']] as [string, string][]) : []),
+  ];
+}
+
+/** The same for a job that is staged: what depends on the node and its devices is added there (`claim` in runner.sh). */
+export function stagedEnvironment(job: JobRecord, secrets: Readonly<Record<string, string>>): string {
+  return script(job, taskVariables(job, secrets, { named: 'SKYPILOT_', rank: 0, ranks: 1 }));
+}
+
+function taskVariables(
+  job: JobRecord,
+  secrets: Readonly<Record<string, string>>,
+  { named, rank, ranks }: { named: string; rank: number; ranks: number },
+): [string, string][] {
+  return [
     ...Object.entries(job.spec.envs),
     ...Object.entries(secrets),
-    [`${named}NODE_IPS`, ips.join('\n')],
     [`${named}NODE_RANK`, String(rank)],
-    ['SKYPILOT_NUM_NODES', String(placement.ranks.length)],
-    [`${named}NUM_GPUS_PER_NODE`, String(Math.ceil(demand?.gpu?.count ?? 0))],
+    ['SKYPILOT_NUM_NODES', String(ranks)],
     ['SKYPILOT_TASK_ID', taskId(job)],
     ['SKYPILOT_INTERNAL_JOB_ID', String(job.id)],
     [
@@ -49,11 +86,10 @@ export function rankEnvironment(
     ['SKYPILOT_USER', job.user],
     ['PYTHONUNBUFFERED', '1'],
     ['CUDA_DEVICE_ORDER', 'PCI_BUS_ID'],
-    // A setup sees the machine as it is, with all its GPUs.
-    ...(setup
-      ? []
-      : [['CUDA_VISIBLE_DEVICES', devices] as [string, string], ['CQ_DEVICES', devices] as [string, string]]),
   ];
+}
+
+function script(job: JobRecord, variables: readonly [string, string][]): string {
   return [
     ...variables.map(([name, value]) => `export ${name}=${quote(value)}`),
     // After ~/.bashrc, which may have put other folders first.

@@ -12,6 +12,9 @@ export class QueueError extends Error {
       | 'bad-name'
       | 'no-run'
       | 'workdir'
+      | 'pools'
+      // What a job left cannot be fetched.
+      | 'outputs'
       // Another process has the queue, and it is of another version, or does not answer.
       | 'version'
       | 'unreachable',

@@ -1,9 +1,16 @@
 export { demandOf } from './demand';
-export { Engine, type EngineOptions } from './engine';
+export { Engine, type EngineOptions, type LogLimits } from './engine';
 export { Emitter, type Unsubscribe } from './emitter';
 export { QueueError } from './errors';
-export { logFileOf } from './logMirror';
+export type { FetchProgress, FetchRequest, FetchWatcher } from './fetchOutputs';
+export type { Received } from './files/receive';
+export type { HistoryLimits } from './history';
+export { archivedLogFileOf, logFileOf } from './logMirror';
+export { LARGE_GROUP } from './groups';
+export { copyLog, droppedLine, logSize, newestFile, piecesOf, readBack, readLog } from './logParts';
+export { loginOf } from './login';
 export { localPath } from './localPath';
 export type { LinkState } from './nodeLink';
 export type { LogAppend, LogMirror } from './logMirror';
 export type * from './views';
+export { isRemoteSource } from './remoteMount';

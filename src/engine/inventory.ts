@@ -1,10 +1,25 @@
-import { canonicalGpuName, type DeviceInventory, type NodeDefinition, type NodeInventory } from '../cluster';
+import {
+  canonicalGpuName,
+  gpuOfDevice,
+  isSlice,
+  leaseOf,
+  sliceIndex,
+  type DeviceInventory,
+  type NodeDefinition,
+  type NodeInventory,
+} from '../cluster';
+import { gpuNameMatches } from '../cluster/gpuNames';
 import type { NodeFacts } from '../node';
 
 /** What a node has for jobs, of what its probe found; `nodeId` is the node's own name for itself. */
 export function inventoryOf(node: NodeDefinition, facts: NodeFacts, nodeId: string): NodeInventory {
-  const { cpus, memoryMiB, ip } = facts;
-  return { cpus, memoryMiB, ip, devices: devicesOf(node, facts, nodeId) };
+  const { limits } = node;
+  return {
+    cpus: limits?.cpus ?? facts.cpus,
+    memoryMiB: limits?.memoryMiB ?? facts.memoryMiB,
+    ip: facts.ip,
+    devices: allowed(node, devicesOf(node, facts, nodeId)),
+  };
 }
 
 /** The declared GPUs count only where none are found. */
@@ -16,10 +31,27 @@ function devicesOf({ virtual }: NodeDefinition, facts: NodeFacts, nodeId: string
       lease: `virtual-${nodeId}-${index}`,
     }));
   }
-  return facts.gpus.map(({ index, uuid, name, memoryMiB }) => ({
-    index,
-    name: canonicalGpuName(name, memoryMiB),
-    lease: uuid,
-    memoryMiB,
+  return facts.gpus.map(({ index, slice, uuid, name, memoryMiB, ofMiB = memoryMiB }) => ({
+    index: slice === undefined ? index : sliceIndex(index, slice),
+    name: canonicalGpuName(name, ofMiB),
+    lease: leaseOf(uuid),
+    ...(memoryMiB === undefined ? {} : { memoryMiB }),
+  }));
+}
+
+/** The devices that jobs may use, in the order of their owner's preference. */
+function allowed({ limits }: NodeDefinition, found: readonly DeviceInventory[]): DeviceInventory[] {
+  const { devices, gpus } = limits ?? {};
+  const chosen = devices
+    ? devices.flatMap((index) => found.filter((device) => gpuOfDevice(device.index) === index))
+    : [...found];
+  if (!gpus) return chosen;
+  return chosen.slice(0, gpus.count).map((device) => ({
+    ...device,
+    // The found name says more (`V100-32GB`) where it is a kind of the declared one; and no slice is a whole GPU.
+    name:
+      isSlice(device.name) || gpuNameMatches(gpus.name, device.name, device.memoryMiB)
+        ? device.name
+        : gpus.name,
   }));
 }

@@ -4,25 +4,13 @@ import {
   type EndKind,
   type NodeEvent,
   type NodeJobState,
+  type RankUse,
 } from '../node';
-import { isFinished, type JobRecord, type JobStatus, type Placement } from '../queue';
+import { isFinished, timeLimitText, type JobRecord, type JobStatus, type Placement } from '../queue';
+import type { MutableField } from '../store';
 
 /** What may change in a job after submit. */
-export type JobPatch = Partial<
-  Pick<
-    JobRecord,
-    | 'status'
-    | 'startedAt'
-    | 'endedAt'
-    | 'placement'
-    | 'cancelling'
-    | 'exitCodes'
-    | 'message'
-    | 'priority'
-    | 'order'
-    | 'held'
-  >
->;
+export type JobPatch = Partial<Pick<JobRecord, MutableField>>;
 
 /** What a run asks of its cluster. */
 export interface RunHost {
@@ -30,9 +18,11 @@ export interface RunHost {
   session(node: string): AgentSession | undefined;
   /** Bash text for one rank, see `rankEnvironment`. */
   environment(run: JobRun, rank: number): string;
-  /** Files the job needs are on the node when this resolves. */
-  prepare(run: JobRun, node: string, session: AgentSession): Promise<void>;
+  /** Files the job needs are on the node when this resolves. @throws the signal's reason */
+  prepare(run: JobRun, node: string, session: AgentSession, signal: AbortSignal): Promise<void>;
   leases(run: JobRun, rank: number): string[];
+  /** What the rank takes, for the node's books. */
+  use(run: JobRun, rank: number): RankUse;
   readonly graceS: number;
   now(): number;
   /** Applies and stores a change; resolves when it is durable. */
@@ -42,7 +32,7 @@ export interface RunHost {
   /** The launch was refused and nothing of it is left: back into the queue. */
   requeue(run: JobRun): void;
   /** A device turned out to be another queue's. */
-  foreign(node: string, lease: string): void;
+  foreign(node: string, lease: string, user?: string): void;
   /** The node cannot launch anything (its disk). */
   trouble(node: string, message: string): void;
   finished(run: JobRun): void;
@@ -55,6 +45,8 @@ interface Rank {
   readonly node: string;
   readonly uuid: string;
   state: RankState;
+  /** Which try it is at, from 1. */
+  try: number;
   code: number | null;
   how: EndKind | 'refused' | 'lost' | 'killed' | undefined;
   cancelSent: boolean;
@@ -71,7 +63,11 @@ export class JobRun {
   /** Why the ranks that still live are being ended. */
   private stopping: 'user' | 'rank' | 'requeue' | undefined;
   private firstFailure: number | undefined;
+  /** Why the try before this one ended. */
+  private retried: { readonly index: number; readonly code: number } | undefined;
   private done = false;
+  /** Ends syncs on the way when nobody needs them. */
+  private readonly files = new AbortController();
 
   constructor(
     public record: JobRecord,
@@ -82,6 +78,7 @@ export class JobRun {
       node,
       uuid: rankUuid(record.uuid, rank),
       state: 'unsent',
+      try: 1,
       code: null,
       how: undefined,
       cancelSent: false,
@@ -89,9 +86,15 @@ export class JobRun {
     if (record.cancelling === true) this.stopping = 'user';
   }
 
-  /** Sends the launch to every node that can be talked to. The placement must be durable before. */
-  launch(): void {
-    this.ranks.forEach((_rank, index) => void this.send(index));
+  /** Sends the launch to every node that can be talked to, and resolves when those know. The placement must be durable before. */
+  async launch(): Promise<void> {
+    await Promise.all(this.ranks.map((_rank, index) => this.send(index)));
+  }
+
+  /** True while a node that can be talked to has not said yet whether the only rank has begun or was refused. */
+  get isStarting(): boolean {
+    const [rank, ...others] = this.ranks;
+    return others.length === 0 && rank?.state === 'sent' && this.host.session(rank.node) !== undefined;
   }
 
   /** Ranks of this run on a node, as indices. */
@@ -106,6 +109,11 @@ export class JobRun {
     this.stopRest();
   }
 
+  /** A node's connection broke: what it said of its ranks may hold no more, and is asked anew when it comes back. */
+  detached(node: string): void {
+    for (const rank of this.ranks) if (rank.node === node && rank.state === 'ready') rank.state = 'sent';
+  }
+
   /** The node itself says that it knows nothing of the job any more. */
   lose(index: number, message: string): void {
     if (this.rank(index).state !== 'ended') this.endRank(index, null, 'lost', 0, message);
@@ -116,18 +124,26 @@ export class JobRun {
     if (this.done || rank.state === 'ended') return;
     switch (event.kind) {
       case 'started':
-        this.started(index, event.age);
+        this.begun(event.age);
+        this.at(index, 'running', event.try);
         break;
       case 'ready':
-        rank.state = 'ready';
+        this.at(index, 'ready', event.try);
         this.maybeGo();
         break;
+      case 'retrying':
+        if (event.try > this.tries) this.retried = { index, code: event.code };
+        this.at(index, 'sent', event.try);
+        break;
       case 'busy':
-        this.host.foreign(rank.node, event.device);
+        this.host.foreign(rank.node, event.device, event.user);
         this.refused(index);
         break;
       case 'ended':
+        this.endTry(index, event.try);
         this.endRank(index, event.code, event.how, event.age);
+        break;
+      case 'taken':
         break;
     }
   }
@@ -155,26 +171,30 @@ export class JobRun {
         }
         return;
       case 'waiting':
+        if (state.age !== undefined) this.begun(state.age);
         // A gang's rank said `ready` when nobody listened; without a gang it is about to begin.
-        rank.state = this.ranks.length > 1 ? 'ready' : 'sent';
+        this.at(index, this.ranks.length > 1 ? 'ready' : 'sent', state.try);
         this.maybeGo();
         break;
+      case 'pausing':
       case 'running':
-        this.started(index, state.age);
+        this.begun(state.age);
+        this.at(index, state.state === 'running' ? 'running' : 'sent', state.try);
         break;
       case 'ended':
-        if (state.ran !== undefined) this.started(index, state.age + state.ran);
+        if (state.ran !== undefined) this.begun(state.age + state.ran);
+        this.endTry(index, state.try);
         this.endRank(index, state.code, state.how, state.age);
         return;
       case 'dead':
+        // Ends what the supervisor left behind, and its log.
+        this.host
+          .session(rank.node)
+          ?.cancel(rank.uuid, this.host.graceS)
+          .catch(() => undefined);
         if (state.cause === 'reboot') {
           this.lose(index, `${rank.node} was restarted while the job ran`);
         } else {
-          // Ends what the supervisor left behind.
-          this.host
-            .session(rank.node)
-            ?.cancel(rank.uuid, this.host.graceS)
-            .catch(() => undefined);
           this.endRank(
             index,
             null,
@@ -197,8 +217,14 @@ export class JobRun {
       return;
     }
     rank.state = 'sent';
+    const { timeoutS, retries } = this.record.spec;
     try {
-      await this.host.prepare(this, rank.node, session);
+      await this.host.prepare(this, rank.node, session, this.files.signal);
+      // Cancelled meanwhile: the node said that it knows nothing of the job, and so it must stay.
+      if (this.isStopping()) {
+        this.sendCancel(index);
+        return;
+      }
       const answer = await session.start({
         uuid: rank.uuid,
         leases: this.host.leases(this, index),
@@ -207,12 +233,19 @@ export class JobRun {
         ...(this.record.spec.snapshot === undefined ? {} : { snapshot: this.record.spec.snapshot }),
         env: this.host.environment(this, index),
         run: this.record.spec.run ?? 'true',
+        ...(timeoutS === undefined ? {} : { timeoutS }),
+        ...(retries === undefined ? {} : { retries }),
+        use: this.host.use(this, index),
       });
       if (answer.state !== 'started') this.reconcile(index, answer);
       else if (this.isStopping()) this.sendCancel(index);
     } catch (error) {
       if (error instanceof SessionClosedError) {
         // Whether it arrived is asked on the next connection.
+        return;
+      }
+      if (this.files.signal.aborted) {
+        this.sendCancel(index);
         return;
       }
       if (this.host.session(rank.node) !== session) {
@@ -239,21 +272,66 @@ export class JobRun {
 
   /** All devices are held: whoever waits may begin. Said again when a node comes back and still waits. */
   private maybeGo(): void {
-    // What a node said before its connection broke may hold no more: it is asked first.
-    const holds = ({ state, node }: Rank): boolean =>
-      state === 'ready' && this.host.session(node) !== undefined;
-    if (this.stopping || !this.ranks.every((rank) => rank.state === 'running' || holds(rank))) return;
+    const { tries } = this;
+    const may = (rank: Rank): boolean =>
+      rank.try === tries && (rank.state === 'running' || rank.state === 'ready');
+    if (this.stopping || !this.ranks.every(may)) return;
     for (const { node, uuid, state } of this.ranks) {
       if (state === 'ready')
         this.host
           .session(node)
-          ?.go(uuid)
+          ?.go(uuid, tries)
           .catch(() => undefined);
     }
   }
 
-  private started(index: number, age: number): void {
-    this.rank(index).state = 'running';
+  /** Which try the job is at, from 1: that of the rank which is furthest. */
+  private get tries(): number {
+    return this.record.tries ?? 1;
+  }
+
+  /** A rank is found in a state at a try: a gang's other ranks have to come to the same try. */
+  private at(index: number, state: RankState, number: number): void {
+    const rank = this.rank(index);
+    rank.state = state;
+    rank.try = number;
+    this.goneOn(number);
+    if (this.stopping) return;
+    const done = this.ranks.findIndex((other) => other.state === 'ended' && other.try < this.tries);
+    if (done >= 0) this.giveUpTrying(done);
+    else this.ranks.forEach((other) => this.callAgain(other));
+  }
+
+  private endTry(index: number, number: number): void {
+    this.rank(index).try = number;
+    this.goneOn(number);
+  }
+
+  private goneOn(number: number): void {
+    if (number > this.tries) void this.host.update(this, { tries: number });
+  }
+
+  /** Tells a rank that runs an earlier try than the rest of its gang to leave it and get ready. */
+  private callAgain({ node, uuid, try: number, state }: Rank): void {
+    const late = state === 'running' || state === 'ready' || state === 'sent';
+    if (!late || number >= this.tries || this.ranks.length === 1) return;
+    this.host
+      .session(node)
+      ?.again(uuid, this.tries)
+      .catch(() => undefined);
+  }
+
+  /** A rank that has ended cannot begin anew, and a gang is tried again only as a whole. */
+  private giveUpTrying(ended: number): void {
+    const { index, code } = this.retried ?? {};
+    const failed = index === undefined ? 'another' : `rank ${index} (${this.rank(index).node})`;
+    this.message ??= `${failed} failed with exit code ${code ?? 'unknown'} when rank ${ended} (${this.rank(ended).node}) had succeeded: a gang is tried again only as a whole`;
+    this.firstFailure = index ?? ended;
+    this.stopping = 'rank';
+    this.stopRest();
+  }
+
+  private begun(age: number): void {
     const startedAt = this.host.now() - age * 1000;
     const { status, startedAt: known } = this.record;
     if (status === 'SETTING_UP')
@@ -268,12 +346,15 @@ export class JobRun {
     this.host.released(this, index);
     // Once another rank has begun, starting over would run the job twice.
     if (how === 'no-go' && this.record.status !== 'RUNNING') this.stopping ??= 'requeue';
-    else if (code !== 0 && how !== 'refused') {
+    else if ((code !== 0 || how === 'timeout') && how !== 'refused') {
       if (!this.stopping) this.firstFailure = index;
       this.stopping ??= 'rank';
-    }
+    } else if (code === 0 && rank.try < this.tries && !this.stopping) this.giveUpTrying(index);
     if (how === 'no-go' && this.firstFailure === index)
-      this.message ??= `rank ${index} (${rank.node}) was cut off when the others began, and gave its devices back`;
+      this.message ??=
+        rank.try > 1
+          ? `rank ${index} (${rank.node}) was not tried again: it did not hear in time that all others were ready; its exit code was ${code ?? 'unknown'}`
+          : `rank ${index} (${rank.node}) was cut off when the others began, and gave its devices back`;
     if (message !== undefined) this.message ??= message;
     if (this.ranks.every(({ state }) => state === 'ended')) this.settle(age);
     else if (this.stopping) this.stopRest();
@@ -283,6 +364,7 @@ export class JobRun {
 
   private stopRest(): void {
     this.ranks.forEach((_rank, index) => this.sendCancel(index));
+    this.files.abort();
   }
 
   private sendCancel(index: number): void {
@@ -338,19 +420,28 @@ export class JobRun {
     if (this.stopping === 'user') return { status: 'CANCELLED' };
     const lost = this.ranks.some(({ how }) => how === 'lost');
     if (lost && this.message !== undefined) return { status: 'LOST', message: this.message };
-    if (this.ranks.every(({ code }) => code === 0)) return { status: 'SUCCEEDED' };
+    if (this.ranks.every(({ code, how }) => code === 0 && how !== 'timeout')) return { status: 'SUCCEEDED' };
     const first = this.firstFailure ?? 0;
     const rank = this.rank(first);
-    if (rank.how === 'cancelled')
+    if (rank.how === 'cancelled' && this.message === undefined)
       return { status: 'CANCELLED', message: `ended from outside on ${rank.node}` };
     const who =
       this.ranks.length > 1 ? `rank ${first} (${rank.node}) failed first with exit code` : 'exit code';
-    const text =
-      this.message ??
-      (rank.how === 'rc'
-        ? `~/.bashrc on ${rank.node} ended the shell before the task began`
-        : `${who} ${rank.code ?? 'unknown'}${signalName(rank.code)}`);
+    const text = this.message ?? this.endWords(rank, who);
     return { status: this.record.spec.phase === 'setup' ? 'FAILED_SETUP' : 'FAILED', message: text };
+  }
+
+  private endWords({ how, node, code }: Rank, who: string): string {
+    const { timeoutS = 0 } = this.record.spec;
+    const last = this.tries > 1 ? ` in try ${this.tries}` : '';
+    if (how === 'timeout') return `ended after its time limit of ${timeLimitText(timeoutS)}${last}`;
+    if (how === 'rc') return `~/.bashrc on ${node} ended the shell before the task began`;
+    // Its own processes are the likely ones, but the kernel does not say whose they were.
+    const by =
+      how === 'oom'
+        ? ` (SIGKILL, while the kernel of ${node} ended processes for want of memory)`
+        : signalName(code);
+    return `${who} ${code ?? 'unknown'}${by}${last}`;
   }
 
   private rank(index: number): Rank {

@@ -34,6 +34,8 @@ export class NodeLink {
 
   constructor(
     readonly node: string,
+    /** Names this link to its node, also after a restart of this process. */
+    private readonly owner: string,
     private readonly connect: (signal: AbortSignal) => Promise<Transport>,
     private readonly listener: LinkListener,
   ) {}
@@ -45,6 +47,11 @@ export class NodeLink {
   /** The open session, or undefined. */
   get session(): AgentSession | undefined {
     return this.open?.session;
+  }
+
+  /** Who carries the open session. */
+  get transport(): Transport['kind'] | undefined {
+    return this.open?.transport.kind;
   }
 
   /** Runs a command of its own beside the session. @throws ConnectError */
@@ -116,6 +123,8 @@ export class NodeLink {
     try {
       transport = await this.connect(abort.signal);
       const session = await AgentSession.open(await transport.exec(SESSION_COMMAND), abort.signal);
+      // Not waited for: the node takes one request after the other.
+      session.own(this.owner).catch(() => undefined);
       const open = { transport, session };
       session.onEvent = (event) => this.listener.event(event);
       session.onClose = (reason) => this.broke(open, reason);

@@ -14,8 +14,13 @@ export class RankLines {
   private rest: Buffer[] = [];
   private readonly prefix: Buffer;
 
-  constructor(prefix: string) {
-    this.prefix = Buffer.from(prefix);
+  constructor(private readonly words: string) {
+    this.prefix = Buffer.from(words);
+  }
+
+  /** A line about the rank that is none of its own. */
+  prefixed(line: string): string {
+    return `${this.words}${line}`;
   }
 
   /** Takes the next bytes; returns what can be appended to the merged log now (possibly nothing). */
@@ -48,6 +53,11 @@ export class RankLines {
     return Buffer.concat(out);
   }
 
+  /** How many bytes wait for the end of their line. */
+  get held(): number {
+    return this.rest.reduce((sum, { length }) => sum + length, 0);
+  }
+
   private flush(out: Buffer[], tail: Buffer): void {
     out.push(this.prefix, ...this.rest, tail);
     this.rest = [];
@@ -55,23 +65,42 @@ export class RankLines {
 }
 
 /**
- * How many bytes of each rank's own log a merged log holds. The merged text is the only record: a line's own bytes are
- * what follows its prefix. `complete` is how much of `merged` is whole lines; what comes after is a torn append.
+ * Finds in a merged log how many bytes of each rank's own log it holds. The merged text is the only record: a line's own
+ * bytes are what follows its prefix.
  */
-export function mergedOffsets(
-  merged: Buffer,
-  prefixes: readonly string[],
-): { offsets: number[]; complete: number } {
-  const needles = prefixes.map((prefix) => Buffer.from(prefix));
-  const offsets = prefixes.map(() => 0);
-  let start = 0;
-  let at = 0;
-  while (at < merged.length) {
-    const byte = merged[at++];
-    if (byte !== LF && !(byte === CR && merged[at] !== LF && at < merged.length)) continue;
-    const rank = needles.findIndex((needle) => merged.subarray(start, start + needle.length).equals(needle));
-    if (rank >= 0) offsets[rank] = (offsets[rank] ?? 0) + (at - start - (needles[rank]?.length ?? 0));
-    start = at;
+export class MergedScan {
+  /** Of each rank's own log, what the whole lines hold. */
+  readonly offsets: number[];
+  /** How much of the text is whole lines; what comes after is a torn append. */
+  complete = 0;
+  private readonly needles: readonly Buffer[];
+  private readonly head: Buffer;
+  private length = 0;
+  private endsAtCr = false;
+
+  constructor(prefixes: readonly string[]) {
+    this.needles = prefixes.map((prefix) => Buffer.from(prefix));
+    this.head = Buffer.alloc(Math.max(0, ...this.needles.map(({ length }) => length)));
+    this.offsets = prefixes.map(() => 0);
   }
-  return { offsets, complete: start };
+
+  /** Takes the next bytes of the text. */
+  push(bytes: Buffer): void {
+    for (const byte of bytes) {
+      if (this.endsAtCr && byte !== LF) this.endLine();
+      if (this.length < this.head.length) this.head[this.length] = byte;
+      this.length++;
+      this.endsAtCr = byte === CR;
+      if (byte === LF) this.endLine();
+    }
+  }
+
+  private endLine(): void {
+    const head = this.head.subarray(0, this.length);
+    const rank = this.needles.findIndex((needle) => head.subarray(0, needle.length).equals(needle));
+    if (rank >= 0)
+      this.offsets[rank] = (this.offsets[rank] ?? 0) + this.length - (this.needles[rank]?.length ?? 0);
+    this.complete += this.length;
+    this.length = 0;
+  }
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { JobRecord } from '../queue';
-import type { Task } from '../task';
+import type { JobRecord, JobSpec } from '../queue';
+import type { Task, Variant } from '../task';
 import { demandOf, resourcesText } from './demand';
 import { QueueError } from './errors';
 import { localPath } from './localPath';
@@ -33,7 +33,8 @@ export function draftJob(
     (options.file === undefined
       ? 'sky-cmd'
       : path.basename(options.file).replace(/(\.(task|sky))?\.ya?ml$/i, ''));
-  const workdir = resolveWorkdir(task, options.file);
+  const { timeoutS } = options;
+  const retries = options.retries ?? (options.phase === 'setup' ? 0 : (task.retries ?? 0));
   return {
     uuid: options.uuid ?? randomUUID(),
     cluster: options.cluster,
@@ -48,10 +49,25 @@ export function draftJob(
       resources: resourcesText(demand),
       ...(task.run === undefined ? {} : { run: task.run }),
       ...(options.file === undefined ? {} : { file: options.file }),
-      ...(workdir === undefined ? {} : { workdir }),
+      ...workdirOf(task, options.file),
       ...(options.phase === undefined ? {} : { phase: options.phase }),
+      ...(timeoutS === undefined ? {} : { timeoutS }),
+      ...(retries === 0 ? {} : { retries }),
     },
   };
+}
+
+/** One job for each variant; the first keeps the uuid, by which a request that is sent again is known. */
+export function variedBy<Draft extends Pick<JobRecord, 'uuid' | 'name' | 'spec'>>(
+  draft: Draft,
+  variants: readonly Variant[],
+): Draft[] {
+  return variants.map(({ suffix, envs }, index) => ({
+    ...draft,
+    uuid: index === 0 ? draft.uuid : randomUUID(),
+    name: `${draft.name}-${suffix}`,
+    spec: { ...draft.spec, envs: { ...draft.spec.envs, ...envs } },
+  }));
 }
 
 /** Values that are all there. */
@@ -61,16 +77,19 @@ export function given(values: Readonly<Record<string, string | null>>): Record<s
   );
 }
 
-function resolveWorkdir(task: Task, file: string | undefined): string | undefined {
+function workdirOf(task: Task, file: string | undefined): Pick<JobSpec, 'workdir' | 'git'> {
   const { workdir } = task;
-  if (workdir === undefined) return undefined;
+  if (workdir === undefined) return {};
   if (typeof workdir !== 'string') {
-    throw new QueueError(
-      'workdir',
-      `the task's workdir is a git repository (${workdir.url}), which nodes do not clone yet: clone it beside the task file and name that folder`,
-    );
+    const { url, ref } = workdir;
+    return { workdir: addressOf(url, file), git: ref === undefined ? {} : { ref } };
   }
   const full = localPath(workdir, file);
   if (!existsSync(full)) throw new QueueError('workdir', `the task's workdir ${full} does not exist`);
-  return full;
+  return { workdir: full };
+}
+
+/** A repository that is a folder here is found from the task file, as a workdir is. */
+function addressOf(url: string, file: string | undefined): string {
+  return /^(\.{0,2}|~)\//.test(url) ? localPath(url, file) : url;
 }

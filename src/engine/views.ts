@@ -1,3 +1,5 @@
+import type { LaunchStep } from '../cluster';
+import type { AtBoot } from '../node';
 import type { JobRecord, NodeUsage, PendingReason } from '../queue';
 import type { LinkState } from './nodeLink';
 
@@ -8,8 +10,30 @@ export interface ClusterView {
   readonly nodes: readonly NodeView[];
   /** Numbers of jobs by what they do; ended ones are not counted. */
   readonly pending: number;
+  /** Of the pending ones, those that start also while no client is on. */
+  readonly staged: number;
   readonly running: number;
+  /** Groups of which a job waits or runs, and large ones that were shown; absent for none. */
+  readonly groups?: readonly GroupView[];
+  /** How many of its jobs are in the archive; absent for none. */
+  readonly archived?: number;
+  /** A launch that is under way, or whose last step failed. */
+  readonly launch?: LaunchStep;
 }
+
+/** Numbers of a group's jobs by what they do, and by how they ended; those that are missing from its size are archived. */
+export interface GroupView {
+  readonly id: number;
+  readonly pending: number;
+  readonly running: number;
+  readonly succeeded: number;
+  /** Also those that were lost. */
+  readonly failed: number;
+  readonly cancelled: number;
+}
+
+/** Which jobs a request is for: by number, or all that were submitted together with that one. */
+export type JobsOf = readonly number[] | { readonly group: number };
 
 export interface NodeView {
   readonly name: string;
@@ -18,19 +42,62 @@ export interface NodeView {
   /** Absent until the node was reached once. */
   readonly usage?: NodeUsage;
   readonly virtual: boolean;
+  /** Absent until this engine has looked at it. */
+  readonly about?: NodeAbout;
+  /** Starts nothing new. */
+  readonly draining?: true;
 }
+
+/** What the last look at a node found besides what jobs may use; for a person. */
+export interface NodeAbout {
+  readonly os: string;
+  /** Free in the home. */
+  readonly diskMiB: number;
+  readonly driver?: string;
+  readonly cuda?: string;
+  readonly rsync: boolean;
+  /** Nodes of the cluster that have the same home. */
+  readonly sharesHomeWith: readonly string[];
+  /** How far the node's clock is ahead of ours, when by much; nothing is reckoned with it. */
+  readonly clockAheadS?: number;
+  /** `ssh2`, the system's `ssh`, or `local`; absent while it is not connected. */
+  readonly way?: 'ssh2' | 'ssh' | 'local';
+}
+
+/** What a node has now that resumes its staged jobs at boot, or why that could not be changed; for a person. */
+export type NodeAtBoot = { readonly node: string } & (
+  { readonly way: AtBoot } | { readonly trouble: string }
+);
 
 /** A job as the user interface shows it. */
 export interface JobView {
   readonly record: JobRecord;
-  /** For a pending job: why it waits. */
+  /** Why it does not run yet, while it waits for its turn or for its files. */
   readonly reason?: PendingReason;
+  /** The job is in the archive. */
+  readonly archived?: true;
 }
 
 /** What changed; clusters whose nodes, totals or pending reasons may differ, and jobs by cluster and id. */
 export interface QueueChange {
   readonly clusters: ReadonlySet<string>;
   readonly jobs: readonly JobRecord[];
+  /** Jobs that went to the archive. */
+  readonly archived?: readonly JobRecord[];
+}
+
+/** A `file_mounts` source and where it goes on nodes. */
+export interface Mount {
+  /** Absolute path, or an address that nodes fetch themselves. */
+  readonly source: string;
+  readonly destination: string;
+}
+
+/** A mount that nodes do not have as it is now. */
+export interface StaleMount extends Mount {
+  readonly nodes: readonly string[];
+  /** False when none of them ever got it. */
+  readonly placed: boolean;
 }
 
 /** A change of a waiting job's place in the queue. */
@@ -53,6 +120,10 @@ export interface SubmitOptions {
   readonly uuid?: string;
   /** Numbers of jobs of the cluster that must have succeeded before this one starts. */
   readonly after?: readonly number[];
+  /** Seconds after which a try is ended; whole, from 1. */
+  readonly timeoutS?: number;
+  /** How often it is run again after an exit code other than 0; the task's own number unless given. */
+  readonly retries?: number;
   /** `setup`: the job prepares the nodes; it asks for no GPU, and fails as FAILED_SETUP. */
   readonly phase?: 'setup';
 }

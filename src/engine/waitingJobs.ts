@@ -11,6 +11,12 @@ export interface WaitingHost {
   find(uuid: string): JobRecord | undefined;
   /** Stores a change of a job; resolves when durable. */
   patch(record: JobRecord, patch: JobPatch): Promise<void>;
+  /** Whether a node may start the job by itself. */
+  isStaged(uuid: string): boolean;
+  /** Takes a staged job back from its nodes. */
+  recall(uuid: string): void;
+  /** The scheduler forgets a job that waits, or that was about to be dispatched. */
+  drop(uuid: string): void;
   now(): number;
 }
 
@@ -18,11 +24,18 @@ export interface WaitingHost {
 export class WaitingJobs {
   private readonly jobs = new Map<string, JobRecord>();
   private readonly dependencies = new Dependencies();
+  /** Staged on nodes that cannot be reached. */
+  private readonly astray = new Set<string>();
 
   constructor(
     private readonly scheduler: Scheduler,
     private readonly host: WaitingHost,
   ) {}
+
+  /** The jobs that wait. */
+  all(): IterableIterator<JobRecord> {
+    return this.jobs.values();
+  }
 
   get size(): number {
     return this.jobs.size;
@@ -34,9 +47,13 @@ export class WaitingJobs {
     const unfinished = others.flatMap((other) => (other && !isFinished(other.status) ? [other.uuid] : []));
     this.jobs.set(record.uuid, record);
     const held = this.dependencies.add(record.uuid, unfinished);
-    this.scheduler.submit({ ...schedulerJob(record), held: held || record.held === true });
+    // One that nodes may have started waits for their word.
+    const astray = record.staged !== undefined;
+    if (astray) this.astray.add(record.uuid);
+    this.scheduler.submit({ ...schedulerJob(record), held: held || astray || record.held === true });
     const failed = others.find((other) => other && isFinished(other.status) && other.status !== 'SUCCEEDED');
     if (failed) this.end(record, dependencyWords(failed));
+    else if (record.cancelling === true && !astray) this.end(record, record.message);
   }
 
   /** A launch came to nothing: the job waits again; the scheduler knows. */
@@ -44,18 +61,79 @@ export class WaitingJobs {
     this.jobs.set(record.uuid, record);
   }
 
+  /** A job that waits. */
+  get(uuid: string): JobRecord | undefined {
+    return this.jobs.get(uuid);
+  }
+
+  /** All that wait, in queue order. */
+  *inOrder(): Iterable<JobRecord> {
+    for (const id of this.scheduler.pendingIds()) {
+      const record = this.jobs.get(id);
+      if (record) yield record;
+    }
+  }
+
+  /** What a job still waits for. */
+  unfinished(uuid: string): readonly string[] {
+    return this.dependencies.of(uuid);
+  }
+
+  /** Changes a record that waits; resolves when that is stored. */
+  update(uuid: string, patch: JobPatch): Promise<void> {
+    const record = this.jobs.get(uuid);
+    if (!record) return Promise.resolve();
+    this.jobs.set(uuid, { ...record, ...patch });
+    return this.host.patch(record, patch);
+  }
+
+  /** Nodes have a job, or none has any more; resolves when that is stored. */
+  stage(uuid: string, staged: JobRecord['staged']): Promise<void> {
+    // What was taken back to be ended is ended next (`recalled`), and that says it too.
+    if (staged === undefined && this.jobs.get(uuid)?.cancelling === true) return Promise.resolve();
+    return this.update(uuid, { staged });
+  }
+
+  /** Whether the nodes where a job is staged can be reached; while they cannot, it must not start elsewhere. */
+  setReached(uuid: string, reached: boolean): void {
+    const record = this.jobs.get(uuid);
+    if (!record || reached !== this.astray.has(uuid)) return;
+    if (reached) this.astray.delete(uuid);
+    else this.astray.add(uuid);
+    this.scheduler.setOrder(uuid, { held: this.isHeld(record) });
+  }
+
+  private isHeld({ uuid, held }: JobRecord): boolean {
+    return held === true || this.astray.has(uuid) || this.dependencies.of(uuid).length > 0;
+  }
+
   /** The job is dispatched, or was never accepted. Returns it, when it waited. */
   take(uuid: string): JobRecord | undefined {
     const record = this.jobs.get(uuid);
     this.jobs.delete(uuid);
+    this.astray.delete(uuid);
     return record;
   }
 
-  /** Cancels a waiting job; false when it does not wait. */
+  /** Cancels a waiting job, at once or when the nodes that may start it have given it back; false when it does not wait. */
   cancel(uuid: string): boolean {
     const record = this.jobs.get(uuid);
     if (record) this.end(record);
     return record !== undefined;
+  }
+
+  /** Ends a job that a node may have started which is not asked any more. */
+  giveUp(uuid: string, words: string): void {
+    const record = this.jobs.get(uuid);
+    if (record) this.end(record, words);
+  }
+
+  /** No node has the job any more. True when it was to end, and has. */
+  recalled(uuid: string): boolean {
+    const record = this.jobs.get(uuid);
+    if (record?.cancelling !== true) return false;
+    this.end(record, record.message);
+    return true;
   }
 
   /**
@@ -76,15 +154,19 @@ export class WaitingJobs {
     this.scheduler.setOrder(record.uuid, {
       priority: moved.priority,
       order: moved.order,
-      held: moved.held === true || this.dependencies.of(record.uuid).length > 0,
+      held: this.isHeld(moved),
     });
+    if (change.held === true) this.host.recall(record.uuid);
     return this.host.patch(waiting, patch);
   }
 
   /** A job has ended: those that came after it may start, or never will. */
   settled(record: JobRecord): void {
     const { freed, doomed } = this.dependencies.settle(record);
-    for (const uuid of freed) this.scheduler.setOrder(uuid, { held: this.jobs.get(uuid)?.held === true });
+    for (const uuid of freed) {
+      const waiting = this.jobs.get(uuid);
+      if (waiting) this.scheduler.setOrder(uuid, { held: this.isHeld(waiting) });
+    }
     for (const uuid of doomed) {
       const waiting = this.jobs.get(uuid);
       if (waiting) this.end(waiting, dependencyWords(record));
@@ -105,10 +187,18 @@ export class WaitingJobs {
   }
 
   private end(record: JobRecord, message?: string): void {
-    this.jobs.delete(record.uuid);
-    this.scheduler.remove(record.uuid);
+    if (this.host.isStaged(record.uuid)) {
+      const words = message === undefined ? {} : { message };
+      if (record.cancelling !== true) void this.update(record.uuid, { cancelling: true, ...words });
+      this.host.recall(record.uuid);
+      return;
+    }
+    this.take(record.uuid);
+    this.host.drop(record.uuid);
     const patch: JobPatch = {
       status: 'CANCELLED',
+      cancelling: false,
+      ...(record.staged === undefined ? {} : { staged: undefined }),
       endedAt: this.host.now(),
       ...(message === undefined ? {} : { message }),
     };

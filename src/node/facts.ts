@@ -1,12 +1,17 @@
+import { gpusOf } from './gpuFacts';
 import { ProtocolError } from './wire';
 
-/** One GPU as `nvidia-smi` names it. Memory in MiB. */
+/** One GPU, or one MIG slice of one, as its vendor's tool names it. Memory in MiB. */
 export interface GpuFact {
+  /** Of the GPU: as nvidia-smi counts, or in the order in which ROCm numbers them. */
   readonly index: number;
+  /** Of a MIG slice: its number on its GPU, and the memory of that. */
+  readonly slice?: number;
+  readonly ofMiB?: number;
   readonly uuid: string;
   readonly name: string;
-  readonly memoryMiB: number;
-  readonly usedMiB: number;
+  /** Absent where it is the machine's own memory, as in a GB10, or the tool does not tell. */
+  readonly memoryMiB?: number;
 }
 
 /** What a node's probe found. Memory and disk in MiB. */
@@ -19,33 +24,43 @@ export interface NodeFacts {
   readonly diskMiB: number;
   readonly bash: boolean;
   readonly flock: boolean;
+  readonly rsync: boolean;
+  /** What nodes with this home have in common. */
+  readonly home: string;
+  /** Versions of NVIDIA's driver and of the newest CUDA it runs. */
+  readonly driver?: string;
+  readonly cuda?: string;
+  /** Seconds since 1970 by the node's own clock: to be shown, never to be reckoned with. */
+  readonly clock?: number;
   /** The node's own address of the connection. */
   readonly ip: string;
   readonly gpus: readonly GpuFact[];
-  /** GPU processes that no queue of ours started. */
+  /** GPU processes that no queue of ours started; `gpuUuid` as in `gpus`. */
   readonly foreign: readonly { readonly gpuUuid: string; readonly pid: number; readonly user: string }[];
+  /** Devices that a queue of another user has, by lease. */
+  readonly held: readonly { readonly lease: string; readonly user: string }[];
   /** What went wrong in the probe, e.g. a driver's words. */
   readonly trouble?: string;
 }
 
-/**
- * Parses the probe's lines (`key value…`; see do_probe in agent.sh). GPU rows are the CSV of
- * `nvidia-smi --query-gpu=index,uuid,memory.total,memory.used,name --format=csv,noheader,nounits`.
- */
+/** Parses the probe's lines (`key value…`; see do_probe in agent.sh). Those of GPUs are what the tools print, see gpuFacts.ts. */
 export function parseFacts(lines: readonly string[]): NodeFacts {
   const single = new Map<string, string>();
-  const gpus: GpuFact[] = [];
+  const rows = { gpu: [], mig: [], rocm: [], amd: [] } as Record<'gpu' | 'mig' | 'rocm' | 'amd', string[]>;
   const foreign: { gpuUuid: string; pid: number; user: string }[] = [];
+  const held: { lease: string; user: string }[] = [];
   for (const line of lines) {
     const space = line.indexOf(' ');
     const key = space < 0 ? line : line.slice(0, space);
     const value = space < 0 ? '' : line.slice(space + 1);
-    if (key === 'gpu') {
-      const gpu = parseGpu(value);
-      if (gpu) gpus.push(gpu);
+    if (key === 'gpu' || key === 'mig' || key === 'rocm' || key === 'amd') {
+      rows[key].push(value);
     } else if (key === 'foreign') {
       const [gpuUuid = '', pid = '', user = ''] = value.split(' ');
       foreign.push({ gpuUuid, pid: Number(pid), user });
+    } else if (key === 'held') {
+      const [lease = '', user = ''] = value.split(' ');
+      held.push({ lease, user });
     } else {
       single.set(key, value);
     }
@@ -53,6 +68,8 @@ export function parseFacts(lines: readonly string[]): NodeFacts {
   const host = single.get('host');
   if (host === undefined) throw new ProtocolError('the probe did not say which host it ran on');
   const trouble = single.get('trouble');
+  const [driver, cuda] = single.get('driver')?.split(' ') ?? [];
+  const clock = single.get('clock');
   return {
     host,
     os: single.get('os') ?? '',
@@ -61,18 +78,15 @@ export function parseFacts(lines: readonly string[]): NodeFacts {
     diskMiB: Number(single.get('disk')) || 0,
     bash: (single.get('bash') ?? '-') !== '-',
     flock: (single.get('flock') ?? '-') !== '-',
+    rsync: (single.get('rsync') ?? '-') !== '-',
+    home: single.get('home') ?? '',
+    ...(driver === undefined ? {} : { driver }),
+    ...(cuda === undefined ? {} : { cuda }),
+    ...(clock === undefined ? {} : { clock: Number(clock) }),
     ip: single.get('ip') ?? '127.0.0.1',
-    gpus: gpus.sort((a, b) => a.index - b.index),
+    gpus: gpusOf(rows),
     foreign,
+    held,
     ...(trouble === undefined ? {} : { trouble }),
   };
-}
-
-/** The name comes last since it alone may hold a comma. A broken GPU's row (`[Unknown Error]`) is no GPU. */
-function parseGpu(row: string): GpuFact | undefined {
-  const match = /^\s*(\d+),\s*([^,\s]+),\s*(\d+),\s*(\d+),\s*(.+?)\s*$/.exec(row);
-  if (!match) return undefined;
-  const [, index, uuid, total, used, name] = match;
-  if (uuid === undefined || name === undefined) return undefined;
-  return { index: Number(index), uuid, name, memoryMiB: Number(total), usedMiB: Number(used) };
 }

@@ -1,8 +1,8 @@
 import { ProtocolError } from './wire';
 
-/** Where the reader delivers. `data` may return a promise: reading waits for it. */
+/** Where the reader delivers. Where a promise is returned, reading waits for it. */
 export interface ReaderSink {
-  line(text: string): void;
+  line(text: string): void | Promise<void>;
   data(slot: number, offset: number, bytes: Buffer): void | Promise<void>;
 }
 
@@ -17,8 +17,11 @@ export class WireReader {
 
   constructor(private readonly sink: ReaderSink) {}
 
-  /** Takes the next chunk; resolves when the sink has taken all of it. @throws ProtocolError */
-  async push(chunk: Buffer): Promise<void> {
+  /**
+   * Takes the next chunk, at once unless the sink has to be waited for: then what is returned resolves when it has taken all.
+   * @throws ProtocolError
+   */
+  push(chunk: Buffer): void | Promise<void> {
     let at = 0;
     while (at < chunk.length) {
       if (this.frame) {
@@ -30,7 +33,7 @@ export class WireReader {
         frame.left -= bytes.length;
         if (frame.left === 0) this.frame = undefined;
         const pending = this.sink.data(frame.slot, offset, bytes);
-        if (pending) await pending;
+        if (pending) return pending.then(() => this.push(chunk.subarray(at)));
         continue;
       }
       const newline = chunk.indexOf(10, at);
@@ -43,7 +46,8 @@ export class WireReader {
       const line = this.partialLength === 0 ? rest : Buffer.concat([...this.partial, rest]);
       this.partial = [];
       this.partialLength = 0;
-      this.take(line.toString('utf8'));
+      const pending = this.take(line.toString('utf8'));
+      if (pending) return pending.then(() => this.push(chunk.subarray(at)));
     }
   }
 
@@ -53,12 +57,9 @@ export class WireReader {
     this.partial.push(Buffer.from(bytes));
   }
 
-  private take(line: string): void {
+  private take(line: string): void | Promise<void> {
     const match = /^D (\d+) (\d+) (\d+)$/.exec(line);
-    if (!match) {
-      this.sink.line(line);
-      return;
-    }
+    if (!match) return this.sink.line(line);
     const left = Number(match[3]);
     if (left > 0) this.frame = { slot: Number(match[1]), offset: Number(match[2]), left };
   }

@@ -3,10 +3,12 @@ import { AGENT_ID, AGENT_TEXT } from './agentText';
 import { parseFacts, type NodeFacts } from './facts';
 import { WireReader } from './reader';
 import {
+  atBoot,
   encodeWord,
   parseEvent,
   parseJobState,
   ProtocolError,
+  type AtBoot,
   type NodeEvent,
   type NodeJobState,
 } from './wire';
@@ -18,7 +20,7 @@ export interface AgentChannel {
   readonly stderr: Readable;
 }
 
-/** The node said no. `code`: `write` (its disk), `protocol`. */
+/** The node said no. `code`: `write` (its disk), `boot`, `protocol`. */
 export class AgentError extends Error {
   constructor(
     readonly code: string,
@@ -48,18 +50,59 @@ export interface RankLaunch {
   readonly env: string;
   /** The task's own text. */
   readonly run: string;
+  /** Seconds after which a try is ended; without it, none is. */
+  readonly timeoutS?: number;
+  /** How often it is run again after an exit code other than 0; 0 unless given. */
+  readonly retries?: number;
+  /** For the node's books: what it takes, in the scheduler's units, and as which of its alternatives. */
+  readonly use: RankUse;
 }
 
-/** Takes a followed log's bytes in order, each exactly once. */
+/** What a rank takes of its node: thousandths of a CPU, KiB of memory, share units of each device. */
+export interface RankUse {
+  readonly cpus: number;
+  readonly kib: number;
+  readonly units: number;
+  readonly devices: readonly number[];
+  readonly alternative: number;
+}
+
+/** A job that waits on its node and may start there without a client; see wire.ts. */
+export interface StagedLaunch {
+  /** `KEY.CLASS.UUID`. */
+  readonly name: string;
+  readonly graceS: number;
+  readonly snapshot?: string;
+  /** As for a rank, without what depends on the devices: the node adds that. */
+  readonly env: string;
+  readonly run: string;
+  /** As in `RankLaunch`. */
+  readonly timeoutS?: number;
+  readonly retries?: number;
+  readonly want: string;
+  /** UUIDs (of ranks) that must have succeeded before. */
+  readonly after: readonly string[];
+}
+
+/** What became of a staged job that was asked back: `recalled` is nobody's any more. */
+export type Recalled = NodeJobState | { readonly state: 'recalled' };
+
+/** Takes a followed log's bytes in order, each exactly once; where offsets leave a gap, the node has dropped what was there. */
 export interface LogSink {
   data(offset: number, bytes: Buffer): void | Promise<void>;
   /** The log is complete and `size` bytes long. */
   end(size: number): void;
 }
 
+/** What a node answered: the words after `ok`, and the lines before them. */
+interface Answer {
+  readonly words: string[];
+  readonly lines: string[];
+}
+
 interface Waiting {
   readonly lines: string[];
-  readonly resolve: (answer: { words: string[]; lines: string[] }) => void;
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -69,9 +112,36 @@ interface Waiting {
  */
 export const SESSION_COMMAND = `exec sh -c 'IFS= read -r x;eval "$x"'`;
 
-/** The command that takes a workdir as tar.gz on stdin and unpacks it whole or not at all; says `CQ1 ok` at its end. */
-export function unpackCommand(name: string): string {
-  return `exec sh -c 'exec sh "$HOME/.cluster-queue/agent/${AGENT_ID}.sh" unpack ${name}'`;
+/**
+ * The command that takes a snapshot as a tar stream on stdin, all of it below the folder `into` (see `unpack` in agent.sh),
+ * and unpacks it whole or not at all; says `CQ1 ok` when it is there. With `part` it first says what an earlier try has left,
+ * as lines of `wc -c`, and then `CQ1 go`. `packed`: the stream is gzip.
+ */
+export function unpackCommand(
+  name: string,
+  into: string,
+  { part, packed }: { readonly part: boolean; readonly packed: boolean },
+): string {
+  const words = [name, into, part ? 'part' : 'whole', packed ? 'z' : '-'].join(' ');
+  return `exec sh -c 'exec sh "$HOME/.cluster-queue/agent/${AGENT_ID}.sh" unpack ${words}'`;
+}
+
+/**
+ * The command that gives files of a rank's working directory as a tar stream, after a line `CQ1 tar KILOBYTES`; the patterns
+ * come on stdin, each an encoded word and a newline (see `give` in agent.sh).
+ */
+export function giveCommand(uuid: string): string {
+  return `exec sh -c 'exec sh "$HOME/.cluster-queue/agent/${AGENT_ID}.sh" give ${uuid}'`;
+}
+
+/** A node that lacks a snapshot. */
+export interface SnapshotGap {
+  /** The same for all nodes that share a home. */
+  readonly home: string;
+  /** An earlier try has left some of it. */
+  readonly part: boolean;
+  /** Those of the other snapshots that the node has, in the order in which they were named. */
+  readonly bases: readonly string[];
 }
 
 function bootstrap(): string {
@@ -89,10 +159,23 @@ function bootstrap(): string {
     .replaceAll('\n', '; ');
 }
 
+/**
+ * Resolves when whoever waited for an answer has acted on it: what the node says after that is about a world in which they
+ * have. An event that came sooner would find a job that nobody knows yet to be the node's.
+ */
+function heeded(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** A live agent session on one node: requests with answers, pushed events, and followed logs, all on one channel. */
 export class AgentSession {
   private readonly waiting = new Map<string, Waiting>();
   private readonly follows = new Map<number, LogSink>();
+  /** Those to be asked for in the next message, by their grace in seconds. */
+  private readonly cancels = new Map<
+    number,
+    { readonly uuids: string[]; readonly answer: Promise<Answer> }
+  >();
   private readonly reader: WireReader;
   private nextId = 1;
   private nextSlot = 1;
@@ -105,6 +188,8 @@ export class AgentSession {
   /** The node's name for itself, and its boot; known once open. */
   node = '';
   boot = '';
+  /** Names the home, which several nodes may share. */
+  home = '';
   private greeting: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
   private noise: string[] = [];
 
@@ -113,12 +198,17 @@ export class AgentSession {
       line: (text) => this.line(text),
       data: (slot, offset, bytes) => this.follows.get(slot)?.data(offset, bytes),
     });
+    const failed = (error: unknown): void =>
+      this.close(error instanceof Error ? error : new ProtocolError(String(error)));
     channel.stdout.on('data', (chunk: Buffer) => {
-      channel.stdout.pause();
-      this.reader.push(chunk).then(
-        () => channel.stdout.resume(),
-        (error: unknown) => this.close(error instanceof Error ? error : new ProtocolError(String(error))),
-      );
+      try {
+        const pending = this.reader.push(chunk);
+        if (!pending) return;
+        channel.stdout.pause();
+        pending.then(() => channel.stdout.resume(), failed);
+      } catch (error) {
+        failed(error);
+      }
     });
     channel.stderr.on('data', (chunk: Buffer) => {
       this.stderrTail = (this.stderrTail + chunk.toString('utf8')).slice(-2000);
@@ -162,18 +252,95 @@ export class AgentSession {
       launch.snapshot ?? '-',
       encodeWord(launch.env),
       encodeWord(launch.run),
+      String(launch.timeoutS ?? '-'),
+      String(launch.retries ?? 0),
+      `${launch.use.cpus}:${launch.use.kib}`,
+      launch.use.devices.join(',') || '-',
+      String(launch.use.alternative),
+      String(launch.use.units),
     );
     return words[0] === 'started' ? { state: 'started' } : parseJobState(words);
   }
 
-  /** Lets a gang's rank that is ready begin. */
-  async go(uuid: string): Promise<void> {
-    await this.ask('go', uuid);
+  /** Ends the earlier sessions of this owner: nothing that they still carry comes after this. */
+  async own(owner: string): Promise<void> {
+    await this.ask('own', encodeWord(owner));
   }
 
-  /** Begins to end a job's process tree; the end itself comes as an event. Returns the state when there is nothing to do. */
+  /** Puts a job into the node's own queue, or learns what became of it since it was. @throws AgentError `write` */
+  async stage(launch: StagedLaunch): Promise<NodeJobState | { state: 'staged' }> {
+    const { words } = await this.ask(
+      'stage',
+      launch.name,
+      String(launch.graceS),
+      launch.snapshot ?? '-',
+      String(launch.timeoutS ?? '-'),
+      String(launch.retries ?? 0),
+      encodeWord(launch.env),
+      encodeWord(launch.run),
+      encodeWord(launch.want),
+      launch.after.length === 0 ? '-' : encodeWord(launch.after.map((uuid) => `${uuid}\n`).join('')),
+    );
+    return words[0] === 'staged' ? { state: 'staged' } : parseJobState(words);
+  }
+
+  /**
+   * Takes staged jobs back by name, each whole or not at all; says by UUID what became of each. A name that the node does
+   * not have is looked for by its UUID.
+   */
+  async recall(names: readonly string[]): Promise<Map<string, Recalled>> {
+    if (names.length === 0) return new Map();
+    const { lines } = await this.ask('recall', ...names);
+    return new Map(
+      lines.map((line): [string, Recalled] => {
+        const [uuid = '', ...words] = line.split(' ');
+        return [uuid, words[0] === 'recalled' ? { state: 'recalled' } : parseJobState(words)];
+      }),
+    );
+  }
+
+  /** Gives staged jobs other names, and so other places; those that are not staged any more are passed over. */
+  async rekey(names: readonly (readonly [from: string, to: string])[]): Promise<void> {
+    if (names.length > 0) await this.ask('rekey', ...names.flat());
+  }
+
+  /** The names of all jobs that are staged in the node's home. */
+  async staged(): Promise<string[]> {
+    return (await this.ask('staged')).lines;
+  }
+
+  /** Lets the node start what is staged and fits. */
+  async kick(): Promise<void> {
+    await this.ask('kick');
+  }
+
+  /** Lets a gang's rank that is ready for this try begin it. */
+  async go(uuid: string, number: number): Promise<void> {
+    await this.ask('go', uuid, String(number));
+  }
+
+  /** Ends what a gang's rank runs, if it is at an earlier try than this, and lets it get ready for this one. */
+  async again(uuid: string, number: number): Promise<void> {
+    await this.ask('again', uuid, String(number));
+  }
+
+  /**
+   * Begins to end a job's process tree; the end itself comes as an event. Returns the state when there is nothing to do. All
+   * that are asked for in one go are one message, and the node ends them in one go.
+   */
   async cancel(uuid: string, graceS: number): Promise<NodeJobState | { state: 'cancelling' }> {
-    const { words } = await this.ask('cancel', uuid, String(graceS));
+    let together = this.cancels.get(graceS);
+    if (!together) {
+      const uuids: string[] = [];
+      const answer = Promise.resolve().then(() => {
+        this.cancels.delete(graceS);
+        return this.ask('cancel', String(graceS), ...uuids);
+      });
+      together = { uuids, answer };
+      this.cancels.set(graceS, together);
+    }
+    const index = together.uuids.push(uuid) - 1;
+    const words = (await together.answer).lines[index]?.split(' ').slice(1) ?? ['unknown'];
     return words[0] === 'cancelling' ? { state: 'cancelling' } : parseJobState(words);
   }
 
@@ -189,9 +356,12 @@ export class AgentSession {
     );
   }
 
-  /** Whether a workdir of this name lies unpacked on the node. */
-  async hasSnapshot(name: string): Promise<boolean> {
-    return (await this.ask('has', name)).words[0] === 'yes';
+  /** Whether a snapshot of this name lies unpacked on the node; if not, what of `others` does. */
+  async hasSnapshot(name: string, others: readonly string[] = []): Promise<'yes' | SnapshotGap> {
+    const { words } = await this.ask('has', name, ...others);
+    if (words[0] === 'yes') return 'yes';
+    const [, home = '', part, ...bases] = words;
+    return { home, part: part === 'part', bases };
   }
 
   /** Copies an unpacked snapshot to a path on the node. @throws AgentError `write` with the node's words */
@@ -199,9 +369,32 @@ export class AgentSession {
     await this.ask('place', name, encodeWord(destination));
   }
 
+  /** Says that these jobs' ends and logs are known and kept: what the node has of them may go after a while. */
+  async told(uuids: readonly string[]): Promise<void> {
+    if (uuids.length > 0) await this.ask('told', ...uuids);
+  }
+
+  /**
+   * Has the node remove, in the background and once a day, what is not needed any more: folders of jobs so many days after
+   * `told`.
+   */
+  async sweep(days: number): Promise<void> {
+    await this.ask('sweep', String(days));
+  }
+
+  /** Bounds what the node keeps of each log, for tries that begin from now on. `bytes`: 0 for no bound. */
+  async limitLogs(bytes: number): Promise<void> {
+    await this.ask('limit', String(bytes));
+  }
+
   /** Removes what the node keeps of jobs that have ended. */
   async forget(uuids: readonly string[]): Promise<void> {
     if (uuids.length > 0) await this.ask('forget', ...uuids);
+  }
+
+  /** When this session ends, the agent takes everything of its own along that no job and no other session needs. */
+  async leave(): Promise<void> {
+    await this.ask('leave');
   }
 
   /** Looks at the node: cpus, memory, GPUs, who else uses them. May take seconds (`nvidia-smi`). */
@@ -212,6 +405,15 @@ export class AgentSession {
   /** A round trip. */
   async ping(): Promise<void> {
     await this.ask('ping');
+  }
+
+  /**
+   * Has the node resume what is staged there when its machine has started, by the user's crontab or a user unit of systemd;
+   * or not any more: `off` for whoever asked for it, `leave` unless another cluster has. @throws AgentError `boot`
+   */
+  async atBoot(want: 'on' | 'off' | 'leave'): Promise<AtBoot> {
+    const { words } = await this.ask('at_boot', want);
+    return atBoot(words);
   }
 
   /** Streams a job's log from a byte offset, and goes on until it ends or `stop` is called. */
@@ -240,7 +442,7 @@ export class AgentSession {
     this.onClose(reason);
   }
 
-  private ask(verb: string, ...words: string[]): Promise<{ words: string[]; lines: string[] }> {
+  private ask(verb: string, ...words: string[]): Promise<Answer> {
     if (this.closedBy) return Promise.reject(new SessionClosedError(this.closedBy.message));
     const id = String(this.nextId++);
     return new Promise((resolve, reject) => {
@@ -249,17 +451,18 @@ export class AgentSession {
     });
   }
 
-  private line(text: string): void {
+  private line(text: string): void | Promise<void> {
     const words = text.split(' ');
     if (this.greeting) {
       this.greet(text, words);
-      return;
+      return words[1] === 'ready' ? heeded() : undefined;
     }
     const [tag, id = ''] = words;
     if (tag === '+') {
       this.waiting.get(id)?.lines.push(words.slice(2).join(' '));
     } else if (tag === '=') {
       this.answer(id, words);
+      return heeded();
     } else if (tag === 'E') {
       const slot = Number(id);
       const sink = this.follows.get(slot);
@@ -294,6 +497,7 @@ export class AgentSession {
     } else if (words[1] === 'ready') {
       this.boot = words[2] ?? '';
       this.node = words[3] ?? '';
+      this.home = words[4] ?? '';
       const greeting = this.greeting;
       this.greeting = undefined;
       greeting?.resolve();

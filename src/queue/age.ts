@@ -35,3 +35,8 @@ export function duration(ms: number): string {
   }
   return parts.join(' ');
 }
+
+/** A time limit of whole seconds, as it is given: `4h`, `1h30m`. */
+export function timeLimitText(seconds: number): string {
+  return duration(seconds * 1000).replaceAll(' ', '');
+}

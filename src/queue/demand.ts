@@ -22,11 +22,16 @@ export interface CompiledDemand {
   readonly needs: readonly Need[];
 }
 
-/** The devices a GPU demand accepts, as a key; the count is not part of it. */
+/** The devices a GPU demand accepts, as a key; of the count it has only whether slices will do. */
 function gpuKey(gpu: GpuDemand): string {
   const memory = gpu.memoryMiB;
   const size = memory ? `${memory.amount}${memory.atLeast ? '+' : ''}` : '';
-  return `${gpu.name?.toLowerCase() ?? '*'}/${size}`;
+  return `${gpu.name?.toLowerCase() ?? (wantsNoSlices(gpu) ? '**' : '*')}/${size}`;
+}
+
+/** True when the devices must be whole GPUs, whatever their name. */
+export function wantsNoSlices({ name, count }: GpuDemand): boolean {
+  return name === undefined && count > 1;
 }
 
 /** True when the demand asks for any share of a GPU. */

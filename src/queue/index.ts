@@ -1,9 +1,13 @@
+export { deviceLabel } from '../cluster/devices';
 export * from './job';
 export * from './jobRecord';
+export { compileNeed, type Need } from './demand';
+export { deviceAccepts } from './nodeTable';
 export { Scheduler, type Start } from './scheduler';
+export { cpuUnits, memoryUnits } from './units';
 export type { SchedulerJob } from './ordered';
 export type { NodeAvailability, SchedulerDevice, SchedulerNode } from './node';
 export type { Missing, PendingReason } from './reason';
 export type { Amount, ClusterTotals, DeviceUsage, NodeUsage } from './usage';
-export { age, duration } from './age';
+export { age, duration, timeLimitText } from './age';
 export { placementText, renderQueue, type QueueCell, type QueueTableOptions } from './table';

@@ -30,6 +30,11 @@ export function isFinished(status: JobStatus): boolean {
   return NEXT[status].length === 0;
 }
 
+/** True when the job has been dispatched and has not ended. */
+export function isOnNodes(status: JobStatus): boolean {
+  return status !== 'PENDING' && !isFinished(status);
+}
+
 /** Throws when a job may not go from one status to the other; the one place that says so. */
 export function assertTransition(from: JobStatus, to: JobStatus): void {
   if (!NEXT[from].includes(to)) throw new Error(`a job cannot go from ${from} to ${to}`);

@@ -2,7 +2,7 @@ import { WHOLE } from './units';
 
 /** A GPU as the scheduler knows it. */
 export interface SchedulerDevice {
-  /** What CUDA_VISIBLE_DEVICES will hold; unique on its node. */
+  /** Unique on its node. */
   readonly index: number;
   /** Canonical name, e.g. `V100-32GB`. */
   readonly name: string;

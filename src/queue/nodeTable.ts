@@ -1,6 +1,6 @@
-import { gpuMemoryMatches, gpuNameMatches } from '../cluster/gpuNames';
+import { gpuMemoryMatches, gpuNameMatches, isSlice } from '../cluster/gpuNames';
 import type { GpuDemand } from './job';
-import type { Need } from './demand';
+import { wantsNoSlices, type Need } from './demand';
 import { chooseWhole, updateRoom } from './node';
 import type {
   DeviceState,
@@ -13,8 +13,12 @@ import type {
 import { Buckets, type NodeSet } from './nodeSet';
 import { cpuUnits, memoryUnits, WHOLE } from './units';
 
-/** True when the device has the name and memory asked for, free or not. */
-function accepts(gpu: GpuDemand | undefined, device: SchedulerDevice): boolean {
+/**
+ * True when the device has the name and memory asked for, free or not. Several GPUs of any name are never MIG slices: a
+ * CUDA process sees only one of those, so whoever wants more than one asks for them by name.
+ */
+export function deviceAccepts(gpu: GpuDemand | undefined, device: SchedulerDevice): boolean {
+  if (gpu && wantsNoSlices(gpu) && isSlice(device.name)) return false;
   if (gpu?.name !== undefined && !gpuNameMatches(gpu.name, device.name, device.memoryMiB)) return false;
   return gpu?.memoryMiB === undefined || gpuMemoryMatches(gpu.memoryMiB, device.memoryMiB);
 }
@@ -22,7 +26,7 @@ function accepts(gpu: GpuDemand | undefined, device: SchedulerDevice): boolean {
 /** The same for many devices: compares names once for each kind of device. */
 export function acceptor(gpu: GpuDemand | undefined): (device: DeviceState) => boolean {
   const byKind: (boolean | undefined)[] = [];
-  return ({ kind, spec }) => (byKind[kind] ??= accepts(gpu, spec));
+  return ({ kind, spec }) => (byKind[kind] ??= deviceAccepts(gpu, spec));
 }
 
 /** A node chosen for a rank; with `share`, the rank goes onto a device in use that has exactly so much room. */
@@ -283,7 +287,7 @@ export class NodeTable {
     if (!filter) {
       const gpu = need.gpu;
       filter = { gpu, accepts: [], whole: new Buckets(), shared: new Buckets(), standing: [] };
-      for (const sample of this.kindSamples) filter.accepts.push(accepts(gpu, sample));
+      for (const sample of this.kindSamples) filter.accepts.push(deviceAccepts(gpu, sample));
       this.filters.set(need.gpuKey, filter);
       for (const node of this.all()) this.place(filter, node);
     }
@@ -297,7 +301,7 @@ export class NodeTable {
       kind = this.kinds.size;
       this.kinds.set(key, kind);
       this.kindSamples.push(device);
-      for (const filter of this.filters.values()) filter.accepts.push(accepts(filter.gpu, device));
+      for (const filter of this.filters.values()) filter.accepts.push(deviceAccepts(filter.gpu, device));
     }
     return kind;
   }

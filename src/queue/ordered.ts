@@ -41,6 +41,11 @@ export class Ordered<T extends Queued> {
     return this.blocks[0]?.[0];
   }
 
+  /** In queue order. */
+  *all(): Iterable<T> {
+    for (const block of this.blocks) yield* block;
+  }
+
   add(item: T): void {
     this.count++;
     const at = Math.min(this.blockOf(item.job), this.blocks.length - 1);
@@ -68,6 +73,11 @@ export class Ordered<T extends Queued> {
     if (index === 0) block.shift();
     else block.splice(index, 1);
     if (block.length === 0) this.blocks.splice(at, 1);
+  }
+
+  clear(): void {
+    this.blocks = [];
+    this.count = 0;
   }
 
   /** Deletes all items that pass the test, in one walk over the list. */

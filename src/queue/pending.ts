@@ -63,6 +63,10 @@ export class PendingJobs {
     return this.order.position(job);
   }
 
+  *ids(): Iterable<string> {
+    for (const { job } of this.order.all()) yield job.id;
+  }
+
   slots(): Iterable<Slot> {
     return this.bySlot.values();
   }
@@ -104,11 +108,14 @@ export class PendingJobs {
     if (this.started.length * WALK > this.order.size) this.order.deleteWhere((entry) => entry.started);
     else for (const { job } of this.started) this.order.delete(job);
     this.started = [];
-    for (const demandClass of this.freshClasses) {
-      demandClass.fresh = false;
-      if (demandClass.head) this.fresh.delete(demandClass.head);
-    }
+    this.forgetFresh();
+  }
+
+  /** Every demand is looked at by this plan, or was: none is fresh. */
+  forgetFresh(): void {
+    for (const demandClass of this.freshClasses) demandClass.fresh = false;
     this.freshClasses.clear();
+    this.fresh.clear();
   }
 
   private classFor(job: SchedulerJob): DemandClass {
@@ -146,13 +153,15 @@ export class PendingJobs {
     const job = demandClass.jobs.first?.job;
     if (job === old) return;
     demandClass.head = job;
+    let head: Head | undefined;
     for (const { slot, needs } of slots) {
       if (old) slot.heads.delete(old);
-      if (job) slot.heads.add(headOf(job, needs, demandClass));
+      if (job) slot.heads.add((head = headOf(job, needs, demandClass)));
       else if (slot.heads.size === 0) this.bySlot.delete(slot.key);
     }
     if (fresh && old) this.fresh.delete(old);
-    if (fresh && job) this.fresh.add(headOf(job, demand.needs, demandClass));
+    if (fresh && job)
+      this.fresh.add(head && slots.length === 1 ? head : headOf(job, demand.needs, demandClass));
     if (job) return;
     this.classes.delete(demand.key);
     this.freshClasses.delete(demandClass);

@@ -1,3 +1,4 @@
+import { deviceLabel } from '../cluster/devices';
 import { compileNeed, wantsGpu, type Need } from './demand';
 import type { JobDemand, NodeDemand } from './job';
 import type { DeviceState, NodeState } from './node';
@@ -7,16 +8,22 @@ import { capable, refuse } from './refusal';
 import { WHOLE } from './units';
 import { amount, cpuWords, gigabytes, gpuWords, list, memoryWords } from './words';
 
-/** Why a pending job doesn't run yet. */
+/** Why a job that has not ended doesn't run yet. */
 export interface PendingReason {
   /**
    * `held`: by its user; `starting`: it fits, the next plan starts it; `resources`: others use what it needs;
-   * `nodes`: nodes it needs are down or draining; `never`: no node left can ever host it.
+   * `nodes`: nodes it needs are down or draining; `never`: no node left can ever host it; `files`: it is dispatched, and its
+   * files are on their way.
    */
-  readonly kind: 'held' | 'starting' | 'resources' | 'nodes' | 'never';
+  readonly kind: 'held' | 'starting' | 'resources' | 'nodes' | 'never' | 'files';
+  /**
+   * Whether the job starts also while no client is on: it is staged on its node. False when only a client can start it;
+   * absent when that is not decided yet.
+   */
+  readonly alone?: boolean;
   /** For a person, without capital and full stop. */
   readonly text: string;
-  /** Place in the queue, 1 for the next. */
+  /** Place in the queue, 1 for the next; 0 with `files`. */
   readonly position: number;
   /** With `resources`: what is short on the node that is closest to hosting it; memory in MiB. */
   readonly missing?: Missing;
@@ -87,7 +94,7 @@ function explainOne(
     ...missing.holders.map((holder) => `${label(holder.job)} has ${amountOf(missing.what, holder.amount)}`),
     ...missing.foreign.map(
       ({ device, by }) =>
-        `GPU ${device} of ${closest.spec.id} is used${by === '' ? '' : ` by ${by}`}, outside this queue`,
+        `GPU ${deviceLabel(device)} of ${closest.spec.id} is used${by === '' ? '' : ` by ${by}`}, outside this queue`,
     ),
   ];
   const shown = details.slice(0, MOST_NAMED);

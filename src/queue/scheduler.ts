@@ -155,6 +155,11 @@ export class Scheduler {
     return explain(this.nodes, job, this.pending.position(job), label);
   }
 
+  /** All that are pending, in queue order; nothing may change while it is walked. */
+  pendingIds(): Iterable<string> {
+    return this.pending.ids();
+  }
+
   /** Place in the queue, 1 for the next; undefined when not pending. */
   position(id: string): number | undefined {
     const job = this.pending.get(id);

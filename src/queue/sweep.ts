@@ -32,7 +32,9 @@ export class Sweep {
   ) {
     const streams: Source['after'][] = [];
     const many = freed.length > MANY_NODES;
-    if (!many) streams.push((job) => pending.fresh.firstAfter(job, () => true));
+    // Then the slots give every job that could start, fresh ones too.
+    if (many) pending.forgetFresh();
+    else streams.push((job) => pending.fresh.firstAfter(job, () => true));
     for (const slot of pending.slots()) {
       streams.push((job) => (many ? this.searchable(slot, job) : this.hostedByFreed(slot, job)));
     }

@@ -1,9 +1,10 @@
-import { age, duration } from './age';
+import { deviceLabel } from '../cluster/devices';
+import { age, duration, timeLimitText } from './age';
 import type { JobStatus, Placement } from './job';
 import type { JobRecord } from './jobRecord';
 
 export interface QueueTableOptions {
-  /** Adds the columns DURATION RESOURCES NODES REASON. */
+  /** Adds the columns DURATION RESOURCES NODES REASON, and TRY and LIMIT when a job has retries or a time limit. */
   readonly wide?: boolean;
   /** Why a pending job waits; without it, and for other jobs, REASON is the job's own message. */
   readonly reason?: (job: JobRecord) => string | undefined;
@@ -15,7 +16,6 @@ export interface QueueTableOptions {
 export type QueueCell = { readonly kind: 'header' } | { readonly kind: 'status'; readonly status: JobStatus };
 
 const COLUMNS = ['ID', 'NAME', 'USER', 'SUBMITTED', 'STARTED', 'STATUS'];
-const WIDE_COLUMNS = [...COLUMNS, 'DURATION', 'RESOURCES', 'NODES', 'REASON'];
 const STATUS_COLUMN = COLUMNS.indexOf('STATUS');
 
 /** The queue as a table, newest job first, without a last line break. `now` is in ms since 1970. */
@@ -24,9 +24,10 @@ export function renderQueue(
   now: number,
   options: QueueTableOptions = {},
 ): string {
-  const header = options.wide === true ? WIDE_COLUMNS : COLUMNS;
   const newestFirst = [...jobs].sort((a, b) => b.id - a.id);
-  const rows = newestFirst.map((job) => cellsOf(job, now, options).slice(0, header.length));
+  const wide = options.wide === true ? wideColumns(newestFirst, now, options) : [];
+  const header = [...COLUMNS, ...wide.map(({ title }) => title)];
+  const rows = newestFirst.map((job) => [...cellsOf(job, now), ...wide.map(({ cell }) => cell(job))]);
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => widthOf(row[column] ?? ''))),
   );
@@ -53,11 +54,46 @@ export function renderQueue(
 export function placementText(placement: Placement | undefined): string {
   if (!placement) return '-';
   return placement.ranks
-    .map(({ node, devices }) => (devices.length === 0 ? node : `${node}[${devices.join(',')}]`))
+    .map(({ node, devices }) =>
+      devices.length === 0 ? node : `${node}[${devices.map(deviceLabel).join(',')}]`,
+    )
     .join(' ');
 }
 
-function cellsOf(job: JobRecord, now: number, options: QueueTableOptions): string[] {
+interface Column {
+  readonly title: string;
+  readonly cell: (job: JobRecord) => string;
+}
+
+function wideColumns(jobs: readonly JobRecord[], now: number, options: QueueTableOptions): Column[] {
+  const columns: (Column & { readonly shown?: boolean })[] = [
+    {
+      title: 'DURATION',
+      cell: ({ startedAt, endedAt }) =>
+        startedAt === undefined ? '-' : duration((endedAt ?? now) - startedAt),
+    },
+    { title: 'TRY', cell: tryText, shown: jobs.some(({ spec }) => spec.retries !== undefined) },
+    {
+      title: 'LIMIT',
+      cell: ({ spec }) => (spec.timeoutS === undefined ? '-' : timeLimitText(spec.timeoutS)),
+      shown: jobs.some(({ spec }) => spec.timeoutS !== undefined),
+    },
+    { title: 'RESOURCES', cell: ({ spec }) => spec.resources },
+    { title: 'NODES', cell: ({ placement }) => placementText(placement) },
+    {
+      title: 'REASON',
+      cell: (job) => oneLine((isWaiting(job) ? options.reason?.(job) : undefined) ?? job.message ?? '-'),
+    },
+  ];
+  return columns.filter(({ shown }) => shown !== false);
+}
+
+/** `2/4`: the second of at most four tries; `-` for a job that is run once only. */
+function tryText({ spec, tries = 1 }: JobRecord): string {
+  return spec.retries === undefined ? '-' : `${tries}/${spec.retries + 1}`;
+}
+
+function cellsOf(job: JobRecord, now: number): string[] {
   const { startedAt } = job;
   return [
     String(job.id),
@@ -66,11 +102,12 @@ function cellsOf(job: JobRecord, now: number, options: QueueTableOptions): strin
     age(now - job.submittedAt),
     startedAt === undefined ? '-' : age(now - startedAt),
     job.status,
-    startedAt === undefined ? '-' : duration((job.endedAt ?? now) - startedAt),
-    job.spec.resources,
-    placementText(job.placement),
-    oneLine((job.status === 'PENDING' ? options.reason?.(job) : undefined) ?? job.message ?? '-'),
   ];
+}
+
+/** In the queue, or dispatched and not begun. */
+function isWaiting({ status }: JobRecord): boolean {
+  return status === 'PENDING' || status === 'SETTING_UP';
 }
 
 /** A line break or an escape sequence in a name must not tear the table or reach the terminal. */

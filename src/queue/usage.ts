@@ -9,7 +9,7 @@ export interface DeviceUsage {
   readonly free: number;
   /** Ids of the jobs on it, in the order in which they started. */
   readonly jobs: readonly string[];
-  /** Who uses it outside this queue. */
+  /** Who uses it outside this queue: a user with a process of nobody's queue, or in words another queue or cluster. */
   readonly foreign?: string;
 }
 

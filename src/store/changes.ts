@@ -22,8 +22,11 @@ export type MutableField =
   | 'startedAt'
   | 'endedAt'
   | 'placement'
+  | 'staged'
   | 'cancelling'
   | 'exitCodes'
+  | 'tries'
+  | 'logBytes'
   | 'message';
 
 /** What changes of a job. A field present with the value undefined is cleared; an absent one stays. */

@@ -1,8 +1,8 @@
 import type { Database } from './database';
 import type { Disk } from './disk';
 import { encodeHeader, type Journal } from './journal';
-import { replaceFile, storeFiles } from './recovery';
-import { snapshotSeal } from './snapshot';
+import { previousFiles, replaceFile, storeFiles } from './recovery';
+import { openSnapshot, snapshotSeal } from './snapshot';
 
 /** When the journal is folded into a new snapshot. */
 export interface CompactionLimits {
@@ -75,6 +75,8 @@ export class Compaction {
   async finish(): Promise<void> {
     this.state = 'idle';
     try {
+      // Before it is cut: with the snapshot before, it leads to the new one too.
+      await this.keep(this.journal.path, previousFiles(this.folder).journal);
       await this.journal.restart(encodeHeader(this.database.store, this.sequence), this.offset);
       this.retryAbove = 0;
     } catch (error) {
@@ -90,13 +92,32 @@ export class Compaction {
 
   private async writeSnapshot(parts: readonly Uint8Array[]): Promise<void> {
     try {
-      await replaceFile(this.disk, this.folder, storeFiles(this.folder).snapshot, parts);
+      const { snapshot } = storeFiles(this.folder);
+      await this.keep(snapshot, previousFiles(this.folder).snapshot, (old) => !!openSnapshot(snapshot, old));
+      await replaceFile(this.disk, this.folder, snapshot, parts);
       this.snapshotBytes = parts.reduce((sum, { length }) => sum + length, 0);
       this.state = 'written';
     } catch (error) {
       this.state = 'idle';
       this.postpone();
       throw error;
+    }
+  }
+
+  /**
+   * Keeps a copy of what is about to be replaced, so that there is a whole file at every moment. Where the disk has no room
+   * for it the copy before stays, which recovery finds to be too old.
+   */
+  private async keep(
+    file: string,
+    copy: string,
+    good: (bytes: Buffer) => boolean = () => true,
+  ): Promise<void> {
+    try {
+      const old = await this.disk.read(file);
+      if (old && good(old)) await replaceFile(this.disk, this.folder, copy, [old]);
+    } catch {
+      // Said above.
     }
   }
 

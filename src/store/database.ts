@@ -1,5 +1,5 @@
 import type { BindParams, Database as SqlDatabase, Statement } from 'sql.js';
-import { isFinished } from '../queue/job';
+import { isFinished, type JobStatus } from '../queue/job';
 import type { JobRecord } from '../queue/jobRecord';
 import type { Change, JournalPatch, StoredCluster } from './changes';
 import { StoreConflictError } from './errors';
@@ -17,15 +17,20 @@ export const JOB_QUERIES = {
   live: 'SELECT record FROM job WHERE live = 1 ORDER BY cluster, id',
   recent: 'SELECT record FROM job WHERE cluster = ? AND id < ? ORDER BY id DESC LIMIT ?',
   byId: 'SELECT record FROM job WHERE cluster = ? AND id = ?',
+  statuses: "SELECT json_extract(record, '$.status') FROM job WHERE cluster = ? AND id >= ? AND id < ?",
   byUuid: 'SELECT record FROM job WHERE uuid = ?',
-  finished: 'SELECT record FROM job WHERE live = 0 ORDER BY ended_at LIMIT ?',
+  endedBefore: 'SELECT record FROM job WHERE live = 0 AND ended_at < ? ORDER BY ended_at LIMIT ?',
+  endedSince: 'SELECT record FROM job WHERE live = 0 AND ended_at > ?',
+  finished: 'SELECT record FROM job WHERE cluster = ? AND live = 0 ORDER BY id LIMIT ?',
 } as const;
 
 /** The state in memory: an SQLite database, its reads, and the changes that may be made to it. Knows no files. */
 export class Database {
   private readonly statements = new Map<string, Statement>();
 
-  private constructor(private readonly sql: SqlDatabase) {}
+  private constructor(private readonly sql: SqlDatabase) {
+    this.keepInMemory();
+  }
 
   /** An empty database of the newest schema. */
   static empty(engine: SqlEngine, store: string, migrations = MIGRATIONS): Database {
@@ -70,7 +75,9 @@ export class Database {
     this.run('UPDATE meta SET sequence = ?', [sequence]);
     // sql.js closes and reopens the database to export it, which frees every statement.
     this.statements.clear();
-    return this.sql.export();
+    const bytes = this.sql.export();
+    this.keepInMemory();
+    return bytes;
   }
 
   close(): void {
@@ -111,17 +118,41 @@ export class Database {
     return this.jobs(JOB_QUERIES.byId, [cluster, id])[0];
   }
 
+  /** How many of the jobs with these numbers have which status. */
+  statuses(cluster: string, first: number, size: number): Map<JobStatus, number> {
+    const counts = new Map<JobStatus, number>();
+    for (const [value] of this.rows(JOB_QUERIES.statuses, [cluster, first, first + size])) {
+      const status = String(value) as JobStatus;
+      counts.set(status, (counts.get(status) ?? 0) + 1);
+    }
+    return counts;
+  }
+
   jobByUuid(uuid: string): JobRecord | undefined {
     return this.jobs(JOB_QUERIES.byUuid, [uuid])[0];
   }
 
-  /** Finished jobs that ended before the time (ms since 1970), and all but the newest `keep`; oldest first. */
-  finishedJobs(endedBefore: number, keep: number): JobRecord[] {
-    const finished = Number(this.value('SELECT count(*) FROM job WHERE live = 0', []));
-    const surplus = Math.max(0, finished - keep);
-    const byAge = 'SELECT count(*) FROM job WHERE live = 0 AND ended_at < ?';
-    const old = Number(this.value(byAge, [endedBefore]));
-    return this.jobs(JOB_QUERIES.finished, [Math.max(surplus, old)]);
+  /** Finished jobs that ended after the time (ms since 1970). */
+  endedSince(time: number): JobRecord[] {
+    return this.jobs(JOB_QUERIES.endedSince, [time]);
+  }
+
+  /**
+   * At most `limit` finished jobs to be put away: those that ended before the time (ms since 1970), and of each cluster all
+   * but the `keep` newest.
+   */
+  finishedJobs(endedBefore: number, keep: number, limit: number): JobRecord[] {
+    const found = new Map(
+      this.jobs(JOB_QUERIES.endedBefore, [endedBefore, limit]).map((job) => [job.uuid, job]),
+    );
+    for (const [cluster] of this.rows('SELECT cluster FROM counter', [])) {
+      const count = 'SELECT count(*) FROM job WHERE cluster = ? AND live = 0';
+      const surplus = Number(this.value(count, [String(cluster)])) - keep;
+      if (surplus <= 0) continue;
+      const oldest = this.jobs(JOB_QUERIES.finished, [String(cluster), Math.min(surplus, limit)]);
+      for (const job of oldest) found.set(job.uuid, job);
+    }
+    return [...found.values()].slice(0, limit);
   }
 
   /** Makes the change, wholly or not at all. Throws StoreConflictError when it contradicts the state. */
@@ -238,6 +269,14 @@ export class Database {
     const job = this.jobByUuid(uuid);
     if (!job) throw new StoreConflictError(`there is no job ${uuid}`);
     return job;
+  }
+
+  /**
+   * Spares a file for each change: SQLite would write what takes a change back into one of the pretended file system. What
+   * must last is in the store's own journal.
+   */
+  private keepInMemory(): void {
+    this.sql.exec('PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE');
   }
 
   private transaction(body: () => void): void {

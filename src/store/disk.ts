@@ -22,6 +22,8 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>;
   /** No error when there is no such file. */
   remove(path: string): Promise<void>;
+  /** Names in a folder; none when there is no such folder. */
+  list(path: string): Promise<string[]>;
   /** Creates the folder and its parents, open to its owner only. */
   makeFolder(path: string): Promise<void>;
   /** Resolves when names created or renamed in the folder survive a power cut. */
@@ -46,6 +48,14 @@ export const nodeDisk: Disk = {
   },
   rename: (from, to) => fs.rename(from, to),
   remove: (path) => fs.rm(path, { force: true }),
+  async list(path) {
+    try {
+      return await fs.readdir(path);
+    } catch (error) {
+      if (systemCodeOf(error) === 'ENOENT') return [];
+      throw error;
+    }
+  },
   async makeFolder(path) {
     await fs.mkdir(path, { recursive: true, mode: 0o700 });
   },

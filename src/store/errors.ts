@@ -97,8 +97,8 @@ export class StoreLockedError extends StoreError {
       'store-locked',
       visible
         ? `The queue is in use by process ${pid} on this machine.`
-        : `The queue is in use by process ${pid} on ${host}, which cannot be checked from here. ` +
-            `If that machine or container is gone, delete ${file}.`,
+        : `The queue is in use by process ${pid} on ${host}, in another container or on another machine, which cannot ` +
+            `be checked from here. Close it there; if that container or machine is gone, delete ${file}.`,
     );
   }
 }
@@ -114,6 +114,7 @@ function adviceFor(systemCode: string): string {
     case 'EDQUOT':
       return 'the disk is full. The change was not saved; free some space and try again.';
     case 'EROFS':
+      return 'its file system is read-only. Nothing was saved; mount it for writing, or name another folder in CLUSTER_QUEUE_HOME.';
     case 'EACCES':
     case 'EPERM':
       return 'the folder may not be written to. The change was not saved; check its permissions and try again.';

@@ -9,7 +9,7 @@ export {
   StoreVersionError,
   StoreWriteError,
 } from './errors';
-export { acquire, type Lock } from './lock';
+export { acquire, ownerOf, type Lock } from './lock';
 export type { RepairReport } from './recovery';
 export { loadSqlEngine, type SqlEngine } from './sqlEngine';
 export { Store, type ArchiveLimits, type StoreOptions } from './store';

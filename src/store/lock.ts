@@ -51,6 +51,19 @@ export async function acquire(folder: string): Promise<Lock> {
   }
 }
 
+/** The process that has the folder; undefined for none. Throws StoreLockedError for one of another machine. */
+export async function ownerOf(folder: string): Promise<number | undefined> {
+  const top = await highest(folder).catch(() => 0);
+  if (top === 0) return undefined;
+  try {
+    await mustBeFree(join(folder, `lock.${top}`), await ownIdentity());
+    return undefined;
+  } catch (error) {
+    if (error instanceof StoreLockedError && error.visible) return error.pid;
+    throw error;
+  }
+}
+
 async function highest(folder: string): Promise<number> {
   const numbers = (await readdir(folder)).map((name) => Number(NAME.exec(name)?.[1] ?? 0));
   return Math.max(0, ...numbers);

@@ -55,6 +55,12 @@ export function storeFiles(folder: string): { readonly snapshot: string; readonl
   return { snapshot: join(folder, 'store.db'), journal: join(folder, 'store.journal') };
 }
 
+/** Where the snapshot and the journal before the last compaction are kept, to go back to when the snapshot is damaged. */
+export function previousFiles(folder: string): { readonly snapshot: string; readonly journal: string } {
+  const { snapshot, journal } = storeFiles(folder);
+  return { snapshot: `${snapshot}.previous`, journal: `${journal}.previous` };
+}
+
 /**
  * Brings back the last durable state, makes a new store in an empty folder, repairs what a crash left. Nothing is
  * written before everything was read and understood. Throws StoreVersionError, StoreCorruptError, StoreReadError.
@@ -65,13 +71,15 @@ export async function recover(context: RecoveryContext): Promise<Recovered> {
   const snapshot = await read(disk, files.snapshot);
   const journal = await read(disk, files.journal);
   const log = journal && readLog(files.journal, journal);
-  const base = baseState(context, snapshot, log);
+  const base = baseState(context, snapshot, log) ?? (await earlierState(context, snapshot, log));
   const { database } = base;
   try {
     const snapshotVersion = database.version;
-    const start = database.snapshotSequence;
     database.migrate(context.migrations);
-    const replayed = replay(database, log, start, journal?.length ?? 0);
+    const after = log?.header?.after ?? 0;
+    const before = replay(database, base.before, database.snapshotSequence, 0, after);
+    if (base.before && before.sequence < after) throw damagedSnapshot(files, snapshot);
+    const replayed = replay(database, log, before.sequence, journal?.length ?? 0);
     const found = describe(files, journal, log, replayed, base.damaged);
     const outdated = snapshotVersion < context.migrations.length;
     try {
@@ -148,20 +156,26 @@ function readLog(file: string, bytes: Buffer): Log {
   return { lines, ...(header ? { header } : {}) };
 }
 
+/** What the journal goes on from. */
+interface Base {
+  readonly database: Database;
+  readonly damaged: boolean;
+  /** A journal to replay before the one of now. */
+  readonly before?: Log;
+}
+
+/** Undefined when the snapshot is damaged or missing, and the journal only continues it. */
 function baseState(
   context: RecoveryContext,
   snapshot: Buffer | undefined,
   log: Log | undefined,
-): { readonly database: Database; readonly damaged: boolean } {
+): Base | undefined {
   const { engine, folder, migrations } = context;
   const files = storeFiles(folder);
   const content = snapshot && openSnapshot(files.snapshot, snapshot);
   if (!content) {
     // A journal that goes back to the store's first day holds everything; a later one only continues the snapshot.
-    if (log && log.header?.after !== 0) {
-      throw new StoreCorruptError(files.snapshot, snapshot ? 'its checksum is wrong' : 'it is missing');
-    }
-    if (snapshot && !log) throw new StoreCorruptError(files.snapshot, 'its checksum is wrong');
+    if (log ? log.header?.after !== 0 : snapshot) return undefined;
     const database = Database.empty(engine, log?.header?.store ?? randomUUID(), migrations);
     return { database, damaged: log !== undefined };
   }
@@ -179,15 +193,53 @@ function baseState(
   throw refusal;
 }
 
-/** Applies the records that the snapshot does not hold, up to the first that is damaged or out of line. */
-function replay(database: Database, log: Log | undefined, start: number, length: number): Replayed {
+/**
+ * The state of the compaction before, when what came after it is there without a gap: its snapshot, its journal, and the
+ * journal of now. Throws StoreCorruptError.
+ */
+async function earlierState(
+  { disk, folder, engine, migrations }: RecoveryContext,
+  snapshot: Buffer | undefined,
+  log: Log | undefined,
+): Promise<Base> {
+  const previous = previousFiles(folder);
+  const refusal = damagedSnapshot(storeFiles(folder), snapshot);
+  const bytes = await read(disk, previous.snapshot);
+  const content = bytes && openSnapshot(previous.snapshot, bytes);
+  if (!content || !log?.header) throw refusal;
+  const journal = await read(disk, previous.journal);
+  const before = journal ? readLog(previous.journal, journal) : { lines: [] };
+  const database = Database.load(engine, content);
+  const { store } = log.header;
+  if (database.store === store && (before.header?.store ?? store) === store) {
+    if (database.version <= migrations.length) return { database, damaged: true, before };
+  }
+  database.close();
+  throw refusal;
+}
+
+function damagedSnapshot(files: { readonly snapshot: string }, snapshot: Buffer | undefined): Error {
+  return new StoreCorruptError(files.snapshot, snapshot ? 'its checksum is wrong' : 'it is missing');
+}
+
+/**
+ * Applies the records that the snapshot does not hold, up to the number `last`, and to the first that is damaged or out of
+ * line. Of an earlier journal none is taken that the one of now may have otherwise: a repair gives numbers again.
+ */
+function replay(
+  database: Database,
+  log: Log | undefined,
+  start: number,
+  length: number,
+  last = Infinity,
+): Replayed {
   let sequence = start;
   let kept = 0;
   // A journal without records is good up to its header's end.
   let end = log?.lines[0]?.offset ?? length;
   for (const line of log?.lines ?? []) {
     const record = line.payload === undefined ? undefined : parseRecord(line.payload);
-    if (!record || record.seq > sequence + 1) break;
+    if (!record || record.seq > Math.min(sequence + 1, last)) break;
     if (record.seq === sequence + 1) {
       if (!applies(database, record)) break;
       sequence = record.seq;

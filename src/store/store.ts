@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import type { JobStatus } from '../queue/job';
 import type { JobRecord } from '../queue/jobRecord';
-import { archiveJobs } from './archive';
+import { archivedJobs, archiveJobs, type ArchiveContext, type Archived } from './archive';
 import { toJournalPatch, type Change, type JobPatch, type StoredCluster } from './changes';
 import { Compaction, type CompactionLimits } from './compaction';
 import type { Database } from './database';
@@ -29,9 +30,16 @@ export interface StoreOptions {
 export interface ArchiveLimits {
   /** Ended longer ago than this many ms. */
   readonly olderThanMs?: number;
-  /** All but this many of those that ended last. */
+  /** All but this many of each cluster's newest finished ones. */
   readonly keepCount?: number;
+  /** Uuids of jobs that stay, whatever their age. */
+  readonly except?: ReadonlySet<string>;
+  /** At most so many in one call; 2,000 unless given. */
+  readonly atMost?: number;
 }
+
+/** Where the numbers of archived jobs are kept, as JSON by cluster. */
+const ARCHIVED_COUNTS = 'archived';
 
 /**
  * All that the queue must not forget. Reads come from memory and see every change at once; the promise of a change
@@ -50,6 +58,11 @@ export class Store {
     private readonly database: Database,
     private readonly queue: WriteQueue,
   ) {}
+
+  /** Names this store and no other, as long as its folder is there. */
+  get id(): string {
+    return this.database.store;
+  }
 
   /**
    * Opens the store in the folder or makes a new one. `repair` says what a crash or damage had done.
@@ -128,6 +141,11 @@ export class Store {
     return this.database.recentJobs(cluster, limit, beforeId);
   }
 
+  /** How many of `size` jobs from the number `first` on have which status. */
+  statuses(cluster: string, first: number, size: number): ReadonlyMap<JobStatus, number> {
+    return this.database.statuses(cluster, first, size);
+  }
+
   job(cluster: string, id: number): JobRecord | undefined {
     return this.database.job(cluster, id);
   }
@@ -141,6 +159,11 @@ export class Store {
     return uuids.flatMap((uuid) => this.jobByUuid(uuid) ?? []);
   }
 
+  /** Finished jobs that ended after the time (ms since 1970). */
+  endedSince(time: number): JobRecord[] {
+    return this.database.endedSince(time);
+  }
+
   setting(key: string): string | undefined {
     return this.database.setting(key);
   }
@@ -151,19 +174,44 @@ export class Store {
   }
 
   /**
-   * Moves finished jobs to the archive's SQLite file of this month (`archive/2026-11.db`, UTC) and resolves to their
-   * uuids. A crash in between leaves a job in both, and the next call finishes the move. To be called now and
-   * then, not per job: each call writes the month's file anew. Rejects with StoreWriteError.
+   * Moves finished jobs to the archive's SQLite file of this month (`archive/2026-11.db`, UTC) and resolves to them. A crash
+   * in between leaves a job in both, and the next call finishes the move. To be called now and then, not per job: each
+   * call writes a file of the archive anew. Secrets are not archived. Rejects with StoreWriteError.
    */
-  async archive(limits: ArchiveLimits): Promise<string[]> {
-    const endedBefore = limits.olderThanMs === undefined ? 0 : this.now() - limits.olderThanMs;
-    const jobs = this.database.finishedJobs(endedBefore, limits.keepCount ?? Number.MAX_SAFE_INTEGER);
+  async archive(limits: ArchiveLimits): Promise<JobRecord[]> {
+    const { olderThanMs, keepCount = Number.MAX_SAFE_INTEGER, except = new Set(), atMost = 2_000 } = limits;
+    const endedBefore = olderThanMs === undefined ? 0 : this.now() - olderThanMs;
+    const jobs = this.database
+      .finishedJobs(endedBefore, keepCount, atMost + except.size)
+      .filter(({ uuid }) => !except.has(uuid))
+      .slice(0, atMost)
+      .map(({ sealedSecrets, ...job }): JobRecord => job);
     if (jobs.length === 0) return [];
-    const disk = this.options.disk ?? nodeDisk;
-    await archiveJobs({ disk, engine: this.engine, folder: join(this.folder, 'archive') }, jobs, this.now());
-    const uuids = jobs.map(({ uuid }) => uuid);
-    await this.write({ op: 'removeJobs', params: { uuids } });
-    return uuids;
+    await archiveJobs(this.archives(), jobs, this.now());
+    const counts = this.archivedCounts();
+    for (const { cluster } of jobs) counts.set(cluster, (counts.get(cluster) ?? 0) + 1);
+    await Promise.all([
+      this.write({ op: 'removeJobs', params: { uuids: jobs.map(({ uuid }) => uuid) } }),
+      this.setSetting(ARCHIVED_COUNTS, JSON.stringify(Object.fromEntries(counts))),
+    ]);
+    return jobs;
+  }
+
+  /** How many jobs of each cluster were archived. */
+  archivedCounts(): Map<string, number> {
+    const text = this.setting(ARCHIVED_COUNTS);
+    return new Map(Object.entries(text === undefined ? {} : (JSON.parse(text) as Record<string, number>)));
+  }
+
+  /**
+   * Archived jobs of a cluster, newest first, or only the one of a number; those whose move a crash cut short are still
+   * among the stored ones and not here. Reads files, so not for every day. Rejects with StoreReadError.
+   */
+  async archivedJobs(cluster: string, limit: number, id?: number): Promise<Archived> {
+    if (id !== undefined && id >= this.database.nextJobId(cluster)) return { jobs: [], damaged: [] };
+    const query = { cluster, limit, ...(id === undefined ? {} : { id }) };
+    const { jobs, damaged } = await archivedJobs(this.archives(), query);
+    return { jobs: jobs.filter(({ uuid }) => !this.jobByUuid(uuid)), damaged };
   }
 
   /** Writes a new snapshot and an empty journal now. Resolves when done; rejects when the disk does not take it. */
@@ -175,6 +223,11 @@ export class Store {
   async close(): Promise<void> {
     await this.queue.close();
     this.database.close();
+  }
+
+  private archives(): ArchiveContext {
+    const disk = this.options.disk ?? nodeDisk;
+    return { disk, engine: this.engine, folder: join(this.folder, 'archive') };
   }
 
   private write(change: Change): Promise<void> {

@@ -3,6 +3,7 @@ import type { AcceleratorRequest } from './task';
 
 const MEMORY = /^(\d+)([GMT])B(\+?)$/i;
 const MIB_PER_UNIT: Readonly<Record<string, number>> = { M: 1, G: 1024, T: 1024 * 1024 };
+const MIG_PROFILE = /(^|[-_ ])\d+g\.\d+gb/i;
 const FORMS = '`NAME`, `NAME:COUNT` (`V100:4`, `V100:0.5`), or by GPU memory `16GB+` or `16GB+:2`';
 
 /**
@@ -57,7 +58,14 @@ function byName(text: string, name: string, countText: string | undefined): Pars
       flaw: { code: 'stray-space', message, severity: 'warning', replacement },
     };
   }
-  return { value: { name: trimmed, count } };
+  const value = { name: trimmed, count };
+  if (count > 1 && MIG_PROFILE.test(trimmed)) {
+    const message =
+      `A CUDA process sees one MIG slice only, the first of CUDA_VISIBLE_DEVICES. This job gets ${count} on each node: ` +
+      'start a process for each of them. For more memory or speed in one process ask for a larger slice.';
+    return { value, flaw: { code: 'several-slices', message, severity: 'warning' } };
+  }
+  return { value };
 }
 
 function countFlaw(count: number, name: string): ReturnType<typeof refuse> | undefined {

@@ -51,7 +51,7 @@ function mounts(node: TreeNode | undefined): Record<string, unknown> {
   return Object.fromEntries(node.entries.map(({ key, value }) => [key.text, plainData(value)]));
 }
 
-type Resources = Pick<Task, 'resources' | 'ordered' | 'priority'>;
+type Resources = Pick<Task, 'resources' | 'ordered' | 'priority' | 'retries'>;
 
 function resourcesOf(node: TreeNode | undefined): Resources {
   if (node?.kind !== 'map') return { resources: [{}], ordered: false, priority: 0 };
@@ -65,6 +65,7 @@ function resourcesOf(node: TreeNode | undefined): Resources {
     resources: layers.flatMap((one) => alternativesOf(one)),
     ordered,
     priority: layers[0]?.priority ?? 0,
+    ...(layers[0]?.retries !== undefined && { retries: layers[0].retries }),
   };
 }
 
@@ -74,6 +75,7 @@ interface Layer {
   readonly memoryMiB?: ResourceAlternative['memoryMiB'];
   readonly infra?: string;
   readonly priority?: number;
+  readonly retries?: number;
 }
 
 /** What one mapping of resources says itself; a field that is absent leaves the base as it is. */
@@ -83,12 +85,15 @@ function layer(map: MapNode): Layer {
   const memory = scalarText(map, 'memory');
   const infra = scalarText(map, 'infra');
   const priority = valueOf(map, 'priority');
+  const recovery = valueOf(map, 'job_recovery');
+  const retries = recovery?.kind === 'map' ? valueOf(recovery, 'max_restarts_on_errors') : undefined;
   return {
     ...(accelerators && { accelerators: requests(accelerators) }),
     ...(cpus !== undefined && { cpus: parseCpus(cpus).value }),
     ...(memory !== undefined && { memoryMiB: parseMemory(memory).value }),
     ...(infra !== undefined && { infra }),
     ...(priority?.kind === 'scalar' && { priority: numberOf(priority.text) }),
+    ...(retries?.kind === 'scalar' && { retries: numberOf(retries.text) }),
   };
 }
 

@@ -155,7 +155,9 @@ export class ShapeChecker {
   private effect({ key, value }: MapEntry, field: Field): void {
     if (value.kind === 'scalar' && key.text === 'cloud' && /^ssh$/i.test(value.text)) return;
     const foreign = key.text === 'infra' && value.kind === 'scalar' && !isOwnInfra(value.text);
-    if (field.effect === 'own' && !foreign) return;
+    // A strategy by its name alone; `none`, that there is no recovery, holds everywhere.
+    const strategy = key.text === 'job_recovery' && value.kind === 'scalar' && !/^none$/i.test(value.text);
+    if (field.effect === 'own' && !foreign && !strategy) return;
     const because =
       field.noEffectBecause ??
       `\`${key.text}\` is for ${foreign ? 'SSH only as `ssh` or `ssh/POOL`' : 'clouds'}`;

@@ -28,4 +28,6 @@ export { fieldHelp, type FieldHelp } from './explainField';
 export { outline, type OutlineItem } from './outline';
 export { acceleratorPlaces, localPaths, type AcceleratorPlace, type LocalPathPlace } from './places';
 export { closest } from './suggest';
+export { MOST_VARIANTS, parseAxis, parseSweep, variantsOf, type Axis, type Variant } from './sweep';
+export { parseTimeLimit } from './timeLimit';
 export { shellProblems, type ShellParser } from './shell';

@@ -39,6 +39,7 @@ export const PROBLEM_CODES = {
   'not-a-task': 'The document is not a mapping of fields.',
   'out-of-range': 'A number is too small or too large.',
   'removed-field': 'A field that SkyPilot no longer has.',
+  'several-slices': 'A job asks for several MIG slices of a node, of which a CUDA process sees one.',
   'several-tasks': 'The file holds several tasks; exec takes one.',
   'shell-syntax': 'Bash cannot read the script of `setup` or `run`.',
   'stray-space': 'A space in or around the name of an accelerator.',

@@ -14,7 +14,7 @@ import { INTERNAL, type Field, type FieldTable, type ObjectShape, type Shape } f
 
 const ACCELERATORS_DOC =
   'GPUs (or other accelerators) that **each node** gives to the task: `V100:4`, `V100` (one), `V100:0.5` (half of a ' +
-  'shared one), or by memory `16GB+`. A list is tried in its order; a mapping or set names alternatives of equal worth. ' +
+  'shared one), a MIG slice by its profile (`A100-MIG-3g.20gb`, or `3g.20gb`), or by memory `16GB+`. A list is tried in its order; a mapping or set names alternatives of equal worth. ' +
   'Case does not matter.';
 
 function accelerators(shape: Shape): Pick<FieldTable, 'accelerators' | 'gpus'> {
@@ -101,11 +101,16 @@ const SINGLE: FieldTable = {
   zone: cloud(TEXT, 'Zone of the cloud; the old way to write `infra`.', 'zone: us-east-1a'),
   instance_type: cloud(TEXT, 'Kind of machine to rent.', 'instance_type: p3.8xlarge'),
   use_spot: cloud({ type: 'boolean' }, 'Rent machines that the cloud may take back.', 'use_spot: true'),
-  job_recovery: cloud(
-    JOB_RECOVERY,
-    'What a managed job does when its machine is gone.',
-    'job_recovery: none',
-  ),
+  job_recovery: {
+    shape: JOB_RECOVERY,
+    doc:
+      'What becomes of a job that fails: `max_restarts_on_errors` says how often it is run again after an exit code other ' +
+      'than 0 (as `cq exec --retries`). Strategies are for clouds.',
+    example: 'job_recovery:\n  max_restarts_on_errors: 3',
+    effect: 'own',
+    anchor: 'resources-job-recovery',
+    snippet: '\n  max_restarts_on_errors: ${1:3}',
+  },
   disk_size: cloud(SIZE_SHAPE, 'Size of the system disk: GB, or with a unit.', 'disk_size: 256'),
   ephemeral_storage: cloud(SIZE_SHAPE, 'Scratch space of a Kubernetes pod.', 'ephemeral_storage: 100GB'),
   disk_tier: cloud(

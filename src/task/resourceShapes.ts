@@ -64,21 +64,27 @@ export const JOB_RECOVERY: Shape = {
       // Plugins of a SkyPilot server may add fields, which its client cannot know.
       open: true,
       fields: {
-        strategy: plain({ type: 'string', nullable: true }, 'Recovery strategy.', 'FAILOVER'),
+        strategy: {
+          ...plain({ type: 'string', nullable: true }, 'Recovery strategy.', 'FAILOVER'),
+          effect: 'none-on-ssh',
+        },
         max_restarts_on_errors: plain(
           { type: 'integer', min: 0 },
-          'Restarts after the job itself fails.',
+          'How often the job is run again after it ended with an exit code other than 0.',
           '3',
         ),
-        recover_on_exit_codes: plain(
-          {
-            type: 'union',
-            expected: 'an exit code from 0 to 255, or a list of them',
-            of: [EXIT_CODE, { type: 'list', items: EXIT_CODE, unique: true }],
-          },
-          'Exit codes after which it restarts.',
-          '[33, 34]',
-        ),
+        recover_on_exit_codes: {
+          ...plain(
+            {
+              type: 'union',
+              expected: 'an exit code from 0 to 255, or a list of them',
+              of: [EXIT_CODE, { type: 'list', items: EXIT_CODE, unique: true }],
+            },
+            'Exit codes after which it restarts.',
+            '[33, 34]',
+          ),
+          effect: 'none-on-ssh',
+        },
       },
     },
   ],

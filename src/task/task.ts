@@ -52,6 +52,8 @@ export interface Task {
   readonly ordered: boolean;
   /** `resources.priority`; 0 unless given. */
   readonly priority: number;
+  /** `resources.job_recovery.max_restarts_on_errors`: how often it is run again after it failed; 0 unless given. */
+  readonly retries?: number;
   /** Values as strings, as SkyPilot does (`True`, `1.5`); null: must be given at exec. */
   readonly envs: Readonly<Record<string, string | null>>;
   readonly secrets: Readonly<Record<string, string | null>>;

@@ -7,6 +7,8 @@ import { entryOf, isNull, valueOf, type MapEntry, type MapNode } from './tree';
 
 const BUCKET =
   /^(?:s3|gs|r2|cos|oci|nebius|cw|vastdata|hf):\/\/|^https:\/\/[^/]+\.blob\.core\.windows\.net\//;
+/** What nodes can fetch by tools of their own. */
+const FETCHED = /^(?:s3|gs|r2|hf|https):\/\//;
 const MANAGED = /^secrets:/;
 
 /** Names of variables, missing values, and values that SkyPilot would pass on as Python's spelling of a list. */
@@ -80,7 +82,7 @@ export function wholeFlaw(text: string): Flaw | undefined {
   };
 }
 
-/** Ends of paths, and buckets, which a cluster of one's own nodes does not mount. */
+/** Ends of paths, and buckets that one's own nodes cannot copy. */
 export function fileMountRule(map: MapNode, problems: ProblemList): void {
   for (const { key, value } of map.entries) {
     if (BUCKET.test(key.text)) {
@@ -92,7 +94,9 @@ export function fileMountRule(map: MapNode, problems: ProblemList): void {
       continue;
     }
     if (value.kind === 'map') {
-      problems.add(noEffect(key, 'A storage mount is for clouds'));
+      const mode = valueOf(value, 'mode');
+      if (mode?.kind !== 'scalar' || mode.text.toUpperCase() !== 'COPY')
+        problems.add(noEffect(key, 'A mount of a bucket is for clouds; `mode: COPY` copies it to the nodes'));
       continue;
     }
     if (value.kind !== 'scalar' || value.type !== 'string') continue;
@@ -105,7 +109,8 @@ export function fileMountRule(map: MapNode, problems: ProblemList): void {
           : { title: `Write \`${trimmed}\``, text: trimmed };
       problems.error(side, 'bad-path', 'A path in `file_mounts` does not end with a slash.', fix);
     }
-    if (BUCKET.test(value.text)) problems.add(noEffect(key, 'A bucket is for clouds'));
+    if (BUCKET.test(value.text) && !FETCHED.test(value.text))
+      problems.add(noEffect(key, 'A bucket is for clouds'));
   }
 }
 

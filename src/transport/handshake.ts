@@ -55,6 +55,7 @@ export async function logIn(
       if (error.level === 'agent' || failed) return;
       // The first error is the cause; what follows (the closing) its consequence.
       failed = true;
+      if (!over) auth.judged(false);
       void refusal(error).then(settle, () => settle(explain(error, node, options, auth.tried)));
     };
     const refusal = async (error: Error): Promise<ConnectError> => {
@@ -65,7 +66,7 @@ export async function logIn(
       return new NeedsOpenSsh('refused-key', node, `${plain.message} (it may want ${reason})`, false);
     };
     const abort = (): void => settle(gaveUp(node));
-    const auth = new Authentication(options, node, keyring, {
+    const auth = new Authentication(options, node, keyring, context.login?.password, {
       asking: (active) => (active ? clock.pause() : clock.resume()),
       giveUp: (words) =>
         settle(new ConnectError('refused-key', node, `${node} was not logged in to: ${words}`, false)),
@@ -94,7 +95,8 @@ export async function logIn(
         // The connection went while somebody was asked; it has been reported.
         .catch(() => undefined);
     };
-    clock.start(() =>
+    clock.start(() => {
+      auth.judged(false);
       settle(
         new ConnectError(
           'timeout',
@@ -102,8 +104,8 @@ export async function logIn(
           `${node} (${options.host}:${options.port}) accepted the connection but did not finish the SSH handshake in ${clock.limitMs / 1000} s`,
           true,
         ),
-      ),
-    );
+      );
+    });
     if (signal?.aborted === true) {
       abort();
       return;
@@ -112,6 +114,7 @@ export async function logIn(
     client.once('ready', () => {
       if (over) return;
       client.removeListener('error', fail);
+      auth.judged(true);
       settle(undefined);
     });
     // Stays on after a failure: what ssh2 says later is of no interest, but an error without a listener throws.

@@ -1,6 +1,6 @@
 export { LocalTransport } from './local';
-export type { SshContext } from './context';
-export { SshTransport } from './ssh';
-export { configuredHosts } from './sshConfigFile';
+export type { Login, SshContext } from './context';
+export { SshTransport, sshArguments } from './ssh';
+export { configuredHosts, knowsHost } from './sshConfigFile';
 export { parseDestination } from './sshOptions';
 export * from './transport';

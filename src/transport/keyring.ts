@@ -48,9 +48,10 @@ export class Keyring {
     node: string,
   ): Promise<ParsedKey> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const passphrase = await prompter.passphrase(file, node);
-      if (passphrase === undefined) throw new Unanswered(`no passphrase was given for ${file}`);
-      const key = firstKey(data, passphrase);
+      const given = await prompter.passphrase(file, node);
+      if (given === undefined) throw new Unanswered(`no passphrase was given for ${file}`);
+      const key = firstKey(data, given.text);
+      given.used?.(key !== undefined);
       if (key) {
         this.opened.set(file, { data, key });
         return key;

@@ -1,6 +1,8 @@
-import type { SshContext } from './context';
+import type { Login, SshContext } from './context';
 import { NeedsOpenSsh } from './explain';
 import { Ssh2Transport } from './ssh2';
+import { knowsHost } from './sshConfigFile';
+import { destinationArgs, parseDestination } from './sshOptions';
 import { SystemSsh } from './systemSsh';
 import type { Transport } from './transport';
 
@@ -9,7 +11,8 @@ import type { Transport } from './transport';
  * GSSAPI); `kind` of the result says which. `destination` is how the user calls the node; it stands in every message.
  * @throws ConnectError
  */
-async function connect(destination: string, context: SshContext, signal?: AbortSignal): Promise<Transport> {
+async function connect(destination: string, given: SshContext, signal?: AbortSignal): Promise<Transport> {
+  const context = { ...given, login: await loginOf(destination, given) };
   try {
     return await Ssh2Transport.connect(destination, context, signal);
   } catch (error) {
@@ -22,6 +25,21 @@ async function connect(destination: string, context: SshContext, signal?: AbortS
     // Nobody but a person can help now: a passphrase, a password, trust in a key.
     return Ssh2Transport.connect(destination, { ...context, openSsh: 'absent' }, signal);
   }
+}
+
+/** A host that the ssh config names takes user and key from there, as with SkyPilot's node pools. */
+async function loginOf(destination: string, { login, configFile }: SshContext): Promise<Login | undefined> {
+  if (!login || !(await knowsHost(parseDestination(destination).host, configFile))) return login;
+  return login.password && { password: login.password };
+}
+
+/** The arguments with which a person's `ssh` reaches a destination as a connection of ours does. */
+export async function sshArguments(
+  destination: string,
+  context: Pick<SshContext, 'configFile' | 'login'>,
+): Promise<string[]> {
+  const login = await loginOf(destination, { prompter: undefined, ...context });
+  return destinationArgs(destination, context.configFile, login);
 }
 
 /** Connections over SSH. */

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Client, type ClientChannel } from 'ssh2';
 import type { SshContext } from './context';
+import { throughDoor } from './doors';
 import { logIn } from './handshake';
 import { knownHostsOf } from './hostKeys';
 import { openCarrier } from './socket';
@@ -61,14 +62,15 @@ export class Ssh2Transport implements Transport {
         `ProxyJump of ${destination} goes round in a circle`,
         false,
       );
-    const options = await sshOptions(destination, context.configFile);
+    const options = await sshOptions(destination, context.configFile, context.login);
+    const way = { ...context, login: undefined };
     let below: Ssh2Transport | undefined;
     try {
       // A chain "a,b" is reached by going to b, which is reached through a.
       for (const jump of options.proxyJump) {
         below = below
-          ? await Ssh2Transport.over(jump, await sshOptions(jump, context.configFile), context, signal, below)
-          : await Ssh2Transport.hop(jump, context, signal, depth + 1);
+          ? await Ssh2Transport.over(jump, await sshOptions(jump, way.configFile), way, signal, below)
+          : await Ssh2Transport.hop(jump, way, signal, depth + 1);
       }
       return await Ssh2Transport.over(destination, options, context, signal, below);
     } catch (error) {
@@ -86,16 +88,18 @@ export class Ssh2Transport implements Transport {
   ): Promise<Ssh2Transport> {
     // Before the carrier: what it says or how it ends while nobody listens would be lost.
     const known = await knownHostsOf(options);
-    const carrier = below
-      ? { stream: await below.forward(options.host, options.port), lastWords: () => Promise.resolve('') }
-      : await openCarrier(node, options, signal);
     const client = new Client();
-    try {
-      await logIn(client, carrier, { node, options, known }, context, signal);
-    } catch (error) {
-      carrier.stream.destroy();
-      throw error;
-    }
+    await throughDoor(node, `${options.host}:${options.port}`, signal, async () => {
+      const carrier = below
+        ? { stream: await below.forward(options.host, options.port), lastWords: () => Promise.resolve('') }
+        : await openCarrier(node, options, signal);
+      try {
+        await logIn(client, carrier, { node, options, known }, context, signal);
+      } catch (error) {
+        carrier.stream.destroy();
+        throw error;
+      }
+    });
     return new Ssh2Transport(client, node, below, () => Ssh2Transport.connect(node, context));
   }
 

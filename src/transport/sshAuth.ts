@@ -1,14 +1,21 @@
 import { readFile } from 'node:fs/promises';
 import type { AnyAuthMethod, AuthenticationType } from 'ssh2';
+import type { Login } from './context';
 import { Unanswered, type Keyring } from './keyring';
 import { LoginKeys } from './loginKeys';
 import type { SshOptions } from './sshOptions';
-import type { Prompter } from './transport';
+import type { Given, Prompter } from './transport';
 
 /** OpenSSH's NumberOfPasswordPrompts. */
 const ATTEMPTS = 3;
 /** A server that wants one proof after another; more rounds than any real one has. */
 const MOST_ROUNDS = 4;
+
+/** A question of keyboard-interactive. */
+interface Prompt {
+  readonly prompt: string;
+  readonly echo?: boolean;
+}
 
 /** What a login needs from the connection it is for. */
 export interface LoginHost {
@@ -31,17 +38,27 @@ export class Authentication {
   private left: readonly AuthenticationType[] | null = null;
   private methods: AsyncGenerator<AnyAuthMethod> | undefined;
   private rounds = 0;
+  /** The person's password that the server is looking at. */
+  private sent: Given | undefined;
 
   constructor(
     private readonly options: SshOptions,
     private readonly node: string,
     private readonly keyring: Keyring | undefined,
+    private readonly password: Login['password'],
     private readonly host: LoginHost,
   ) {}
 
   /** What the server said it takes; empty before it said so. */
   get offered(): readonly string[] {
     return this.left ?? [];
+  }
+
+  /** The server has said whether it takes the password that was sent last, if one was. */
+  judged(good: boolean): void {
+    const given = this.sent;
+    this.sent = undefined;
+    given?.used?.(good);
   }
 
   /** ssh2's `authHandler`. */
@@ -52,6 +69,7 @@ export class Authentication {
   ): void => {
     // ssh2 repeats an old answer after a method that brought none: the same list is no news.
     const news = methodsLeft !== this.left;
+    this.judged(partial === true);
     this.left = methodsLeft;
     // One proof was good and another is wanted (AuthenticationMethods): what stood before it in our order may be it.
     if (partial === true && news && this.rounds < MOST_ROUNDS) {
@@ -73,6 +91,7 @@ export class Authentication {
     const username = this.options.user;
     if (this.left === null) yield { type: 'none', username };
     if (this.takes('publickey')) yield* this.keys(username);
+    yield* this.written(username);
     if (!this.keyring || this.over || !(await this.host.beforeQuestions(this.offered))) return;
     for (let attempt = 0; attempt < ATTEMPTS && this.takes('keyboard-interactive'); attempt += 1) {
       this.tried.push('keyboard-interactive');
@@ -91,11 +110,31 @@ export class Authentication {
       };
     }
     for (let attempt = 0; attempt < ATTEMPTS && this.takes('password'); attempt += 1) {
-      const password = await this.ask((prompter) => prompter.password(username, this.node));
-      if (password === undefined) throw new Unanswered(`no password was given for ${username}`);
+      const password = await this.askPassword();
       this.tried.push('password');
       yield { type: 'password', username, password };
     }
+  }
+
+  /** The password that a file has for this host: once, also where the server asks for it interactively. */
+  private async *written(username: string): AsyncGenerator<AnyAuthMethod> {
+    const asks = this.takes('keyboard-interactive');
+    if (!this.takes('password') && !asks) return;
+    const password = await this.password?.();
+    if (password === undefined) return;
+    this.tried.push('the password of the node pools file');
+    if (this.takes('password')) {
+      yield { type: 'password', username, password };
+      return;
+    }
+    yield {
+      type: 'keyboard-interactive',
+      username,
+      prompt: (_name, _instructions, _language, prompts, finish) => {
+        // Any other question (a one-time code) is for a person, in the next round.
+        finish(wantsPassword(prompts) ? [password] : prompts.map(() => ''));
+      },
+    };
   }
 
   private async *keys(username: string): AsyncGenerator<AnyAuthMethod> {
@@ -126,10 +165,8 @@ export class Authentication {
     }
   }
 
-  private answers(
-    instructions: string,
-    prompts: readonly { readonly prompt: string; readonly echo?: boolean }[],
-  ): Promise<string[]> {
+  private async answers(instructions: string, prompts: readonly Prompt[]): Promise<string[]> {
+    if (instructions.trim() === '' && wantsPassword(prompts)) return [await this.askPassword()];
     return this.ask(async (prompter) => {
       const answers: string[] = [];
       for (const { prompt, echo } of prompts) {
@@ -140,6 +177,14 @@ export class Authentication {
       }
       return answers;
     });
+  }
+
+  private async askPassword(): Promise<string> {
+    const { user } = this.options;
+    const given = await this.ask((prompter) => prompter.password(user, this.node));
+    if (given === undefined) throw new Unanswered(`no password was given for ${user}`);
+    this.sent = given;
+    return given.text;
   }
 
   private async ask<T>(question: (prompter: Prompter) => Promise<T>): Promise<T> {
@@ -162,4 +207,14 @@ export class Authentication {
       this.host.asking(false);
     }
   }
+}
+
+/** PAM asks for the account's password as it asks for anything; what changes with every login is none. */
+function wantsPassword(prompts: readonly Prompt[]): boolean {
+  const [first] = prompts;
+  if (!first || prompts.length > 1 || first.echo === true) return false;
+  return (
+    /password/i.test(first.prompt) &&
+    !/one.?time|\botp\b|code|token|\bpin\b|\bnew\b|again|retype/i.test(first.prompt)
+  );
 }

@@ -23,6 +23,37 @@ export async function configuredHosts(configFile: string | undefined): Promise<s
 }
 
 /**
+ * Whether the ssh config says anything of this host in particular: a Host or Match that names it, or a pattern other
+ * than `*` (SkyPilot's rule for its node pools).
+ */
+export async function knowsHost(host: string, configFile: string | undefined): Promise<boolean> {
+  const files = configFile === undefined ? [userConfig(), '/etc/ssh/ssh_config'] : [configFile];
+  const texts = await Promise.all(files.map((file) => withIncludes(file, 0)));
+  for (const line of texts.join('\n').split('\n')) {
+    const [, keyword = '', rest = ''] = /^\s*(host|match)(?:\s+|\s*=\s*)(.+?)\s*$/i.exec(line) ?? [];
+    if (keyword.toLowerCase() === 'host' && matchesHost(host, rest.split(/\s+/))) return true;
+    const criteria = keyword.toLowerCase() === 'match' ? rest : '';
+    for (const [, names = ''] of criteria.matchAll(/(?:^|\s)(?:original)?host[\s=]+(\S+)/gi))
+      if (matchesHost(host, names.split(','))) return true;
+  }
+  return false;
+}
+
+/** As ssh_config(5) has it (PATTERNS); a pattern of all hosts says nothing of this one. */
+function matchesHost(host: string, words: readonly string[]): boolean {
+  const patterns = words.map((word) => word.replace(/^"|"$/g, '')).filter((word) => word !== '*');
+  const matches = (pattern: string): boolean => {
+    const source = pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.');
+    return new RegExp(`^${source}$`, 'i').test(host);
+  };
+  if (patterns.some((pattern) => pattern.startsWith('!') && matches(pattern.slice(1)))) return false;
+  return patterns.some((pattern) => !pattern.startsWith('!') && matches(pattern));
+}
+
+/**
  * The options of a host by the `ssh-config` package, as lines of `ssh -G`: for machines without OpenSSH.
  * @throws ConnectError `config`
  */

@@ -1,5 +1,6 @@
 import { execFile, type ExecFileException } from 'node:child_process';
 import os from 'node:os';
+import type { Login } from './context';
 import { parsedOptions } from './sshConfigFile';
 import { expandPath, expandTokens } from './tokens';
 import { ConnectError } from './transport';
@@ -43,16 +44,22 @@ export function parseDestination(destination: string): { user?: string; host: st
 }
 
 /**
- * The arguments by which `ssh` finds a destination: config file, user, port, host.
+ * The arguments by which `ssh` finds a destination: config file, user, key, port, host.
  * @throws ConnectError `config`
  */
-export function destinationArgs(destination: string, configFile: string | undefined): string[] {
-  const { user, host, port } = parseDestination(destination);
+export function destinationArgs(
+  destination: string,
+  configFile: string | undefined,
+  login?: Login,
+): string[] {
+  const { user = login?.user, host, port } = parseDestination(destination);
+  const key = login?.identityFile;
   if (host.startsWith('-') || user?.startsWith('-') === true)
     throw new ConnectError('config', destination, `${destination} is not the name of a host`, false);
   return [
     ...(configFile === undefined ? [] : ['-F', configFile]),
     ...(user === undefined ? [] : ['-l', user]),
+    ...(key === undefined ? [] : ['-i', expandPath(key), '-o', 'IdentitiesOnly=yes']),
     ...(port === undefined ? [] : ['-p', String(port)]),
     '--',
     host,
@@ -64,11 +71,15 @@ export function destinationArgs(destination: string, configFile: string | undefi
  * package where it is not. `configFile` stands for `ssh -F`.
  * @throws ConnectError `config`
  */
-export async function sshOptions(destination: string, configFile: string | undefined): Promise<SshOptions> {
-  const { user, host, port } = parseDestination(destination);
+export async function sshOptions(
+  destination: string,
+  configFile: string | undefined,
+  login?: Login,
+): Promise<SshOptions> {
+  const { user = login?.user, host, port } = parseDestination(destination);
   const lines =
-    (await opensshOptions(['-G', ...destinationArgs(destination, configFile)], destination)) ??
-    (await parsedOptions(host, configFile));
+    (await opensshOptions(['-G', ...destinationArgs(destination, configFile, login)], destination)) ??
+    withKey(await parsedOptions(host, configFile), login);
   const all = (key: string): string[] => lines.filter(([name]) => name === key).map(([, value]) => value);
   const one = (key: string): string | undefined => all(key)[0];
   const value = (key: string): string | undefined => {
@@ -118,6 +129,12 @@ export async function sshOptions(destination: string, configFile: string | undef
     ...(proxyCommand === undefined ? {} : { proxyCommand: expandTokens(proxyCommand, tokens) }),
     ...(hostKeyAlias === undefined ? {} : { hostKeyAlias }),
   };
+}
+
+/** As `ssh -i` does it: this key first, and none of the agent's that no file names. */
+function withKey(lines: [string, string][], login: Login | undefined): [string, string][] {
+  const key = login?.identityFile;
+  return key === undefined ? lines : [['identityfile', key], ['identitiesonly', 'yes'], ...lines];
 }
 
 async function opensshOptions(args: string[], destination: string): Promise<[string, string][] | undefined> {

@@ -45,7 +45,7 @@ export class SystemSsh implements Transport {
     signal?: AbortSignal,
   ): Promise<SystemSsh | undefined> {
     const options = Object.entries(OPTIONS).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-    const args = ['-T', ...options, ...destinationArgs(destination, context.configFile)];
+    const args = ['-T', ...options, ...destinationArgs(destination, context.configFile, context.login)];
     const transport = new SystemSsh(destination, args);
     const stop = (): void => transport.close();
     signal?.addEventListener('abort', stop, { once: true });

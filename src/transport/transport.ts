@@ -43,11 +43,21 @@ export class ConnectError extends Error {
   }
 }
 
+/** A passphrase or password that a person typed now, or keeps somewhere. */
+export interface Given {
+  readonly text: string;
+  /**
+   * Told once whether it was the right one. Where nobody can know (the connection broke before the server answered) that
+   * counts as wrong, so that a wrong one is never sent twice unasked; when the attempt is given up here, it is not told.
+   */
+  readonly used?: (worked: boolean) => void;
+}
+
 /** What only a person can answer while a connection is made. Each resolves to undefined when they decline. */
 export interface Prompter {
   /** The key `file` is encrypted. */
-  passphrase(file: string, node: string): Promise<string | undefined>;
-  password(user: string, node: string): Promise<string | undefined>;
+  passphrase(file: string, node: string): Promise<Given | undefined>;
+  password(user: string, node: string): Promise<Given | undefined>;
   /** One question of keyboard-interactive authentication, e.g. a one-time code. */
   answer(node: string, question: string, echo: boolean): Promise<string | undefined>;
   /** A host key nobody has seen: trust it? `fingerprint` as OpenSSH prints it (`SHA256:…`). */

@@ -1,6 +1,6 @@
-import { open } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import type { Queue, QueueLog } from '../control';
+import { logSize, readLog } from '../engine/logParts';
 import { duration, isFinished, placementText, type JobRecord } from '../queue';
 import type { WindowQueue } from '../window';
 import { ChannelText } from './channelText';
@@ -119,23 +119,14 @@ class JobChannel implements vscode.Disposable {
   }
 
   private async writeTail(): Promise<void> {
-    const file = await open(this.mirror.file, 'r').catch(() => undefined);
-    if (!file) return;
-    try {
-      const { size } = await file.stat();
-      const from = Math.max(0, size - SHOWN_FROM_BYTES);
-      if (from > 0)
-        this.note(
-          vscode.l10n.t(
-            'the first {0} MB are in the whole log: {1}',
-            Math.round(from / 1e6),
-            this.mirror.file,
-          ),
-        );
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(size - from), 0, size - from, from);
-      this.write(from, buffer.subarray(0, bytesRead), from);
-    } finally {
-      await file.close();
+    const { file } = this.mirror;
+    const size = logSize(file) ?? 0;
+    for (let from = Math.max(0, size - SHOWN_FROM_BYTES); from < size; from = this.shownTo) {
+      if (this.shownTo === 0 && from > 0)
+        this.note(vscode.l10n.t('the first {0} MB are in the whole log: {1}', Math.round(from / 1e6), file));
+      const { at, bytes } = await readLog(file, from, size - from);
+      if (bytes.length === 0) return;
+      this.write(at, bytes, at);
     }
   }
 

@@ -15,8 +15,19 @@ export function showStatus(window: WindowQueue): vscode.Disposable {
       return;
     }
     item.text = `$(server-process) ${vscode.l10n.t('{0} running, {1} waiting', running, pending)}`;
-    item.tooltip = vscode.l10n.t('Jobs of the Cluster Queue');
+    const staged = views.reduce((sum, view) => sum + view.staged, 0);
+    item.tooltip = [vscode.l10n.t('Jobs of the Cluster Queue'), ...unattended(staged, pending - staged)].join(
+      '\n',
+    );
     item.show();
   });
   return vscode.Disposable.from(item, subscription);
+}
+
+/** What happens when the last window is closed. */
+function unattended(staged: number, others: number): string[] {
+  if (staged + others === 0) return [];
+  const goOn = vscode.l10n.t('{0} waiting on their nodes: they start also when VS Code is closed', staged);
+  const wait = vscode.l10n.t('{0} start only while VS Code (or cq engine) is open', others);
+  return [...(staged > 0 ? [goOn] : []), ...(others > 0 ? [wait] : [])];
 }

@@ -1,21 +1,29 @@
 import * as vscode from 'vscode';
 import type { Queue } from '../control';
+import { LARGE_GROUP } from '../engine/groups';
+import { deviceLabel, isOnNodes, type JobRecord } from '../queue';
 import type { WindowQueue } from '../window';
 import { QueueDrop } from './drop';
 import {
+  archiveItem,
   clusterItem,
   deviceItem,
+  groupItem,
   jobItem,
+  jobTooltip,
   moreItem,
   nodeItem,
   type ClusterElement,
   type Element,
+  type GroupElement,
   type JobElement,
 } from './elements';
+import { Paced } from './paced';
 
 const PAGE = 200;
-// A burst of events is shown at most this often; the first of them at once.
-const SHOW_EVERY_MS = 100;
+// A burst of events is shown at most this often; the first of them at once. VS Code asks for rows when it was not told of
+// changes for 200 ms (its ExtHostTreeView): if told more often it would show nothing for as long as jobs come and go.
+const SHOW_EVERY_MS = 250;
 // Ages in the tree ("2 mins ago") while it can be seen.
 const AGE_MS = 20_000;
 
@@ -26,7 +34,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   private readonly elements = new Map<string, ClusterElement>();
   private readonly limits = new Map<string, number>();
   private readonly dirty = new Set<string>();
-  private timer: NodeJS.Timeout | undefined;
+  private readonly shows = new Paced(() => this.flush(), SHOW_EVERY_MS);
   private readonly view: vscode.TreeView<Element>;
   private readonly subscriptions: vscode.Disposable[];
 
@@ -73,6 +81,8 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
     const { queue } = this.window;
     if (!queue) return [];
     if (element.kind === 'cluster') return this.ofCluster(queue, element.cluster);
+    if (element.kind === 'group')
+      return this.members(queue, element).map(({ cluster, id }) => ({ kind: 'job', cluster, id }));
     if (element.kind !== 'node') return [];
     const devices =
       this.find(queue, element.cluster)?.nodes.find(({ name }) => name === element.node)?.usage?.devices ??
@@ -100,17 +110,29 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
         const usage = view.nodes
           .find(({ name }) => name === element.node)
           ?.usage?.devices.find(({ index }) => index === element.index);
-        return usage ? deviceItem(element, usage) : new vscode.TreeItem(`GPU ${element.index}`);
+        return usage ? deviceItem(element, usage) : new vscode.TreeItem(`GPU ${deviceLabel(element.index)}`);
       }
       case 'job':
         return jobItem(queue.job(element.cluster, element.id), Date.now());
+      case 'group':
+        return groupItem(element, view, this.members(queue, element));
       case 'more':
         return moreItem(element);
+      case 'archive':
+        return archiveItem(element, view.archived ?? 0);
     }
   }
 
+  /** A job's tooltip is made when the mouse is over it: there are hundreds of rows. */
+  resolveTreeItem(item: vscode.TreeItem, element: Element): vscode.TreeItem {
+    const { queue } = this.window;
+    if (queue && element.kind === 'job')
+      item.tooltip = jobTooltip(queue.job(element.cluster, element.id), Date.now());
+    return item;
+  }
+
   dispose(): void {
-    clearTimeout(this.timer);
+    this.shows.dispose();
     for (const subscription of this.subscriptions) subscription.dispose();
     this.changed.dispose();
   }
@@ -118,13 +140,41 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   private ofCluster(queue: Queue, cluster: string): Element[] {
     const view = this.find(queue, cluster);
     if (!view) return [];
-    const limit = this.limits.get(cluster) ?? PAGE;
-    const jobs = queue.jobs(cluster, limit + 1);
+    const { jobs, more } = this.shown(queue, cluster);
     return [
       ...view.nodes.map(({ name }): Element => ({ kind: 'node', cluster, node: name })),
-      ...jobs.slice(0, limit).map(({ record }): JobElement => ({ kind: 'job', cluster, id: record.id })),
-      ...(jobs.length > limit ? [{ kind: 'more', cluster } as const] : []),
+      ...rows(cluster, jobs),
+      ...(more
+        ? [{ kind: 'more', cluster } as const]
+        : view.archived === undefined
+          ? []
+          : [{ kind: 'archive', cluster } as const]),
     ];
+  }
+
+  /**
+   * The newest jobs, as many as are to be shown, and all that are on nodes; a group of which one of the newest is a member
+   * is there whole, unless it is large.
+   */
+  private shown(queue: Queue, cluster: string): { jobs: JobRecord[]; more: boolean } {
+    let limit = this.limits.get(cluster) ?? PAGE;
+    let jobs = queue.jobs(cluster, limit + 1);
+    const last = jobs[limit - 1]?.record;
+    const missing = last?.group && last.group.size <= LARGE_GROUP ? last.id - last.group.id : 0;
+    if (missing > 0) {
+      limit += missing;
+      jobs = queue.jobs(cluster, limit + 1);
+    }
+    return {
+      jobs: byPlace(
+        jobs.map(({ record }) => record).filter(({ status }, index) => index < limit || isOnNodes(status)),
+      ),
+      more: jobs.length > limit,
+    };
+  }
+
+  private members(queue: Queue, { cluster, id }: GroupElement): JobRecord[] {
+    return this.shown(queue, cluster).jobs.filter(({ group }) => group?.id === id);
   }
 
   private cluster(name: string): ClusterElement {
@@ -144,12 +194,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
 
   private show(clusters: ReadonlySet<string>): void {
     for (const name of clusters) this.dirty.add(name);
-    if (this.timer) return;
-    this.flush();
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      this.flush();
-    }, SHOW_EVERY_MS);
+    this.shows.call();
   }
 
   private flush(): void {
@@ -164,4 +209,23 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
     if (names.some((name) => !this.elements.has(name) || !known.has(name))) this.changed.fire(undefined);
     else for (const name of names) this.changed.fire(this.elements.get(name));
   }
+}
+
+/** Jobs, newest first, with those that wait by their places in the queue: the lowest of them is the next to start. */
+function byPlace(jobs: readonly JobRecord[]): JobRecord[] {
+  const isWaiting = ({ status }: JobRecord): boolean => status === 'PENDING';
+  const waiting = jobs.filter(isWaiting).sort((a, b) => a.priority - b.priority || b.order - a.order);
+  let next = 0;
+  return jobs.map((job) => (isWaiting(job) ? (waiting[next++] ?? job) : job));
+}
+
+/** A row for each job, and one for all jobs of a group, where its newest is. */
+function rows(cluster: string, jobs: readonly JobRecord[]): (JobElement | GroupElement)[] {
+  const groups = new Set<number>();
+  return jobs.flatMap(({ id, group }): (JobElement | GroupElement)[] => {
+    if (!group) return [{ kind: 'job', cluster, id }];
+    if (groups.has(group.id)) return [];
+    groups.add(group.id);
+    return [{ kind: 'group', cluster, id: group.id }];
+  });
 }

@@ -15,7 +15,7 @@ export async function offerCq(context: vscode.ExtensionContext): Promise<string>
   const file = path.join(folder, windows ? 'cq.cmd' : 'cq');
   const script = windows
     ? `@set ELECTRON_RUN_AS_NODE=1\r\n@"${process.execPath}" -- "${cq}" %*\r\n`
-    : `#!/bin/sh\nELECTRON_RUN_AS_NODE=1 exec ${quoted(process.execPath)} -- ${quoted(cq)} "$@"\n`;
+    : `#!/bin/sh\nCLUSTER_QUEUE_CQ=${quoted(file)} ELECTRON_RUN_AS_NODE=1 exec ${quoted(process.execPath)} -- ${quoted(cq)} "$@"\n`;
   await writeFile(file, script);
   await chmod(file, 0o755);
   context.environmentVariableCollection.prepend('PATH', `${folder}${path.delimiter}`);

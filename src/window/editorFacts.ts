@@ -1,8 +1,9 @@
-import { parse } from 'unbash';
 import * as vscode from 'vscode';
 import type { ClusterView } from '../engine';
 import { age, duration, isFinished, type JobRecord } from '../queue';
+import { sshHosts } from './hosts';
 import type { WindowQueue } from './queue';
+import { readSettings } from './settings';
 
 /** GPUs of one name over all clusters; free ones may be fractions. */
 interface KnownGpu {
@@ -12,14 +13,15 @@ interface KnownGpu {
   readonly mostOnNode: number;
 }
 
-/** What the editor asks for: GPUs to complete, what became of a file's newest job, and a parser of bash. */
+/** What the editor asks for: GPUs to complete, and what became of a file's newest job. */
 export class EditorFacts implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
   private readonly newest = new Map<string, JobRecord>();
   private gpus = '';
   private readonly subscriptions: vscode.Disposable[];
   readonly onDidChangeJobs = this.changed.event;
-  readonly parseShell = parse;
+  readonly sshHosts = sshHosts;
+  readonly poolsFile = (): string => readSettings().nodePools;
 
   constructor(private readonly queue: WindowQueue) {
     this.subscriptions = [

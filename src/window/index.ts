@@ -1,6 +1,7 @@
 export { installCq, offerCq } from './cq';
 export { EditorFacts } from './editorFacts';
-export { sshHosts } from './hosts';
-export { windowPrompter } from './prompter';
+export { inSshConfig, sshHosts, sshTerminalArguments, watchRemoteSsh } from './hosts';
+export { keeperOf, windowPrompter } from './prompter';
 export { LOCAL, WindowQueue, type QueueState } from './queue';
+export type { SecretKeeper } from './secretKeeper';
 export { readSettings, type Settings } from './settings';

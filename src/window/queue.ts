@@ -1,8 +1,11 @@
 import * as vscode from 'vscode';
-import { openQueue, stateFolder, VERSION, type Queue } from '../control';
+import type { Queue } from '../control';
+import { stateFolder } from '../control/home';
+import { VERSION } from '../control/version';
 import type { QueueChange } from '../engine';
+import { QueueError } from '../engine/errors';
+import type { Prompter } from '../transport';
 import { readSettings } from './settings';
-import { windowPrompter } from './prompter';
 
 /** Whether this window has the queue. */
 export type QueueState =
@@ -27,6 +30,7 @@ export class WindowQueue implements vscode.Disposable {
   constructor(
     private readonly memory: vscode.Memento,
     private readonly log: vscode.LogOutputChannel,
+    private readonly prompter: Prompter,
   ) {}
 
   get state(): QueueState {
@@ -72,15 +76,19 @@ export class WindowQueue implements vscode.Disposable {
 
   private async start(): Promise<Queue> {
     this.set({ state: 'opening' });
-    const { sshConfigFile, graceSeconds, virtualGpus } = readSettings();
+    const { sshConfigFile, graceSeconds, leaveOutGit, logs, history } = readSettings();
+    const { openQueue } = await import('../control');
     const queue = await openQueue({
       version: VERSION,
       home: stateFolder(),
-      prompter: windowPrompter,
+      prompter: this.prompter,
       graceS: graceSeconds,
+      leaveOutGit,
+      logs,
+      history,
       ...(sshConfigFile === undefined ? {} : { sshConfigFile }),
     });
-    await queue.defineLocal(LOCAL, virtualGpus);
+    await this.defineLocal(queue);
     queue.onDidChange((change) => {
       void this.memory.update(ALIVE_KEY, queue.busy);
       this.changeEmitter.fire(change);
@@ -92,6 +100,19 @@ export class WindowQueue implements vscode.Disposable {
     if (queue.repair) this.log.warn(JSON.stringify(queue.repair));
     this.set({ state: 'open', queue });
     return queue;
+  }
+
+  /** This machine as a cluster. All windows share it: only one that has the setting changes its declared GPUs. */
+  private async defineLocal(queue: Queue): Promise<void> {
+    const { virtualGpus, virtualGpusSet } = readSettings();
+    if (queue.view(LOCAL) && !virtualGpusSet) return;
+    try {
+      await queue.defineLocal(LOCAL, virtualGpus);
+    } catch (error) {
+      if (!(error instanceof QueueError && error.code === 'cluster-busy')) throw error;
+      this.log.warn(error.message);
+      void vscode.window.showWarningMessage(error.message);
+    }
   }
 
   private set(state: QueueState): void {

@@ -1,13 +1,24 @@
 import * as vscode from 'vscode';
-import { expandHome } from '../control';
+import { parseVirtualGpus } from '../cluster/virtualGpus';
+import { expandHome } from '../control/home';
+import { poolsFile } from '../control/poolsFile';
 
 /** The settings `clusterQueue.*` as this window has them now. */
 export interface Settings {
   /** As `ssh -F`; undefined for the user's own config. */
   readonly sshConfigFile: string | undefined;
-  /** Declared GPUs of the cluster `local`, e.g. `V100:4`. */
+  /** Absolute path of the node pools file, which need not be there. */
+  readonly nodePools: string;
+  /** Declared GPUs of the cluster `local`, e.g. `V100:4`; undefined for none. */
   readonly virtualGpus: { name: string; count: number } | undefined;
+  /** Whether somebody set `virtualGpus`, if only to nothing: a window that leaves it alone changes nothing. */
+  readonly virtualGpusSet: boolean;
   readonly graceSeconds: number;
+  /** Leaves `.git` out of workdirs. */
+  readonly leaveOutGit: boolean;
+  /** When finished jobs are archived. */
+  readonly logs: { readonly maxBytes: number };
+  readonly history: { readonly maxAgeDays: number; readonly maxJobs: number; readonly daysOnNodes: number };
 }
 
 /** Reads the settings; an environment variable of the same meaning stands in where a setting is empty. */
@@ -16,12 +27,21 @@ export function readSettings(): Settings {
   const file = config.get<string>('ssh.configFile', '') || process.env.CLUSTER_QUEUE_SSH_CONFIG || '';
   return {
     sshConfigFile: file === '' ? undefined : expandHome(file),
-    virtualGpus: parseVirtual(config.get<string>('local.virtualGpus', '')),
+    nodePools: poolsFile(config.get<string>('nodePools', '')),
+    virtualGpus: parseVirtualGpus(config.get<string>('local.virtualGpus', '')),
+    virtualGpusSet: isSet(config, 'local.virtualGpus'),
     graceSeconds: config.get<number>('cancel.graceSeconds', 10),
+    leaveOutGit: config.get<boolean>('workdir.leaveOutGit', false),
+    logs: { maxBytes: Math.round(config.get<number>('log.maxGB', 10) * 1e9) },
+    history: {
+      maxAgeDays: config.get<number>('history.maxAgeDays', 90),
+      maxJobs: config.get<number>('history.maxJobs', 10_000),
+      daysOnNodes: config.get<number>('history.daysOnNodes', 14),
+    },
   };
 }
 
-function parseVirtual(text: string): Settings['virtualGpus'] {
-  const match = /^\s*([A-Za-z0-9][\w.-]*)\s*:\s*([1-9]\d{0,2})\s*$/.exec(text);
-  return match?.[1] === undefined ? undefined : { name: match[1], count: Number(match[2]) };
+function isSet(config: vscode.WorkspaceConfiguration, name: string): boolean {
+  const { globalValue, workspaceValue, workspaceFolderValue } = config.inspect(name) ?? {};
+  return [globalValue, workspaceValue, workspaceFolderValue].some((value) => value !== undefined);
 }

@@ -1,9 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { buildSync } from 'esbuild';
 
 /** How a `cq` ended and what it printed. */
 export interface Ended {
@@ -22,21 +21,7 @@ export class Cq {
 
   constructor(env: Record<string, string> = {}) {
     this.env = { ...process.env, HOME: this.dir, CLUSTER_QUEUE_HOME: this.home, ...env };
-    buildSync({
-      entryPoints: [path.resolve('src/cli/main.ts')],
-      outfile: this.program,
-      bundle: true,
-      minify: true,
-      platform: 'node',
-      target: 'node20',
-      loader: { '.sh': 'text' },
-      external: ['cpu-features', '*.node'],
-      logLevel: 'warning',
-    });
-    copyFileSync(
-      path.resolve('node_modules/sql.js/dist/sql-wasm.wasm'),
-      path.join(this.dir, 'sql-wasm.wasm'),
-    );
+    execFileSync(process.execPath, ['esbuild.js', '--production', '--cq', this.dir]);
   }
 
   /** Runs it to its end. */

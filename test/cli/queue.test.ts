@@ -9,6 +9,8 @@ interface Job {
   readonly name: string;
   readonly status: string;
   readonly nodes: { readonly node: string; readonly devices: number[] }[];
+  readonly held: boolean;
+  readonly after: number[];
   readonly reason: string | null;
   readonly place: number | null;
   readonly startedAt: string | null;
@@ -26,7 +28,7 @@ run: |
 
 describe('cq, on a real sshd node of 4 × V100', function () {
   if (!haveSshd) return;
-  this.timeout(60_000);
+  this.timeout(120_000);
   const nodes = new TestNodes();
   const cq = new Cq({ CLUSTER_QUEUE_SSH_CONFIG: nodes.configFile });
   const engine = { stop: (): Promise<unknown> => Promise.resolve() };
@@ -58,6 +60,37 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     assert.equal((await watch.stop('SIGINT')).code, 0);
     assert.deepEqual(await statuses(), wanted);
   };
+
+  it('checks and launches the hosts of a node pool, and the same command once more', async () => {
+    const pools = path.join(cq.dir, 'ssh_node_pools.yaml');
+    writeFileSync(pools, 'lab:\n  hosts: [nowhere.invalid, {ip: node-a, devices: [2, 1]}]\n');
+    cq.env.CLUSTER_QUEUE_NODE_POOLS = pools;
+    const check = await cq.run('check', '--pool', 'lab');
+    assert.equal(check.code, 1);
+    assert.match(check.stdout, /^ok {2}node-a: 4 × V100/m);
+    assert.match(check.stdout, /^no {2}nowhere.invalid: there is no host named/m);
+    const command = [
+      'launch',
+      '-c',
+      'pooled',
+      '--pool',
+      'lab',
+      '--gpus',
+      'V100:1',
+      '--',
+      'echo $CUDA_VISIBLE_DEVICES',
+    ];
+    for (let i = 0; i < 2; i++) {
+      const { code, stdout, stderr } = await cq.run(...command);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /^2$/m);
+    }
+    assert.match(
+      (await cq.run('launch', '-c', 'x', '--pool', 'lap')).stderr,
+      /no node pool lap in .*known: lab/,
+    );
+    assert.equal((await cq.run('down', 'pooled', '-y')).code, 0);
+  });
 
   it('goes through the worked example: job5 passes job4, and every job has its own devices', async () => {
     const file = path.join(cq.dir, 'huggingface.yaml');
@@ -191,6 +224,8 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     assert.equal((await job(b))?.place, 1);
     assert.match((await job(a))?.reason ?? '', /held/);
     const c = await queued('--after', b);
+    assert.deepEqual([(await job(a))?.held, (await job(b))?.held], [true, false]);
+    assert.deepEqual([(await job(b))?.after, (await job(c))?.after], [[], [Number(b)]]);
     await cq.run('cancel', 'mycluster', String(Number(a) - 1));
     assert.equal((await cq.run('logs', 'mycluster', c)).code, 0);
     assert.equal((await job(a))?.status, 'PENDING');
@@ -205,10 +240,9 @@ describe('cq, on a real sshd node of 4 × V100', function () {
       status.stdout,
       /^NAME +UP +GPUS +RUNNING +WAITING\n[^]*^mycluster +1\/1 +4\/4 V100[^ ]* free +0 +0$/m,
     );
-    const clusters = JSON.parse((await cq.run('status', '--json')).stdout) as {
-      name: string;
-      nodes: { state: string; devices: unknown[] }[];
-    }[];
+    const { clusters } = JSON.parse((await cq.run('status', '--json')).stdout) as {
+      clusters: { name: string; nodes: { state: string; devices: unknown[] }[] }[];
+    };
     const mine = clusters.find(({ name }) => name === 'mycluster');
     assert.deepEqual([mine?.nodes[0]?.state, mine?.nodes[0]?.devices.length], ['up', 4]);
     const check = await cq.run('check');
@@ -236,9 +270,12 @@ describe('cq without any other process', function () {
   after(() => cq.close());
 
   it('starts a job before it goes, and the next one tells how it ended', async () => {
-    const launched = await cq.run('launch', '-c', 'here', '--local', '--virtual', 'V100:2');
-    assert.equal(launched.code, 0, launched.stderr);
-    const mark = path.join(cq.dir, 'ran');
+    // The second time it gets GPUs.
+    for (const virtual of [[], ['--virtual', 'V100:2']]) {
+      const launched = await cq.run('launch', '-c', 'here', '--local', ...virtual);
+      assert.equal(launched.code, 0, launched.stderr);
+    }
+    const [go, mark] = [path.join(cq.dir, 'go'), path.join(cq.dir, 'ran')];
     const { code, stderr } = await cq.run(
       'exec',
       'here',
@@ -246,11 +283,15 @@ describe('cq without any other process', function () {
       '--gpus',
       'V100:2',
       '--',
-      `sleep 0.5; touch ${mark}; exit 5`,
+      `while [ ! -e ${go} ]; do sleep 0.05; done; touch ${mark}; exit 5`,
     );
     assert.equal(code, 0, stderr);
     const waits = await cq.run('exec', 'here', '-d', '--gpus', 'V100:2', '--', 'true');
-    assert.match(waits.stderr, /job 2 waits \(waiting for 2 × V100.*leave one open with cq engine/);
+    assert.match(
+      waits.stderr,
+      /job 2 waits \(waiting for 2 × V100.*; staged on .*, 1st\) and starts by itself/,
+    );
+    writeFileSync(go, '');
     while (!existsSync(mark)) await new Promise((resolve) => setTimeout(resolve, 50));
     const logs = await cq.run('logs', 'here', '1');
     assert.equal(logs.code, 100, logs.stderr);
@@ -274,5 +315,119 @@ describe('cq without any other process', function () {
     const { code, stdout } = await second.end;
     assert.equal(code, 0);
     assert.equal(stdout, Array.from({ length: 60 }, (_, i) => `line ${i + 1}\n`).join(''));
+  });
+});
+
+describe('cq with limits', function () {
+  this.timeout(60_000);
+  const cq = new Cq({ CLUSTER_QUEUE_RETRY_PAUSE: '1' });
+  after(() => cq.close());
+
+  it('ends what takes too long, tries again what fails, and shows both', async () => {
+    const late = await cq.run('exec', 'local', '--timeout', '1s', '--', 'sleep 300');
+    assert.equal(late.code, 100);
+    assert.match(late.stderr, /job 1 FAILED after (< )?\ds: ended after its time limit of 1s/);
+    const tried = await cq.run('exec', 'local', '--retries', '3', '--', '[ $CLUSTER_QUEUE_TRY = 2 ]');
+    assert.equal(tried.code, 0, tried.stderr);
+    assert.equal(tried.stdout, 'cluster-queue: exit code 1; try 2 of 4 in 1 s\n');
+    const { stdout } = await cq.run('queue', 'local', '--wide');
+    assert.match(stdout, / DURATION +TRY +LIMIT +RESOURCES +NODES +REASON\n2 .* 2\/4 +- .*\n1 .* - +1s /);
+    const jobs = (JSON.parse((await cq.run('queue', '--json')).stdout) as Record<string, object[]>).local;
+    assert.deepEqual(
+      jobs?.map((job) => {
+        const { timeoutSeconds, retries, tries } = job as Record<string, unknown>;
+        return [timeoutSeconds, retries, tries];
+      }),
+      [
+        [null, 3, 2],
+        [1, 0, 1],
+      ],
+    );
+  });
+});
+
+describe('cq with sweeps', function () {
+  this.timeout(60_000);
+  const cq = new Cq();
+  const engine = { stop: (): Promise<unknown> => Promise.resolve() };
+  before(async () => {
+    const running = cq.start('engine');
+    await running.said(/this process has the queue/);
+    engine.stop = () => running.stop('SIGINT');
+    const launched = await cq.run('launch', '-c', 'here', '--local', '--virtual', 'V100:2');
+    assert.equal(launched.code, 0, launched.stderr);
+  });
+  after(async () => {
+    await engine.stop();
+    await cq.close();
+  });
+
+  const jobs = async (): Promise<Record<string, unknown>[]> => {
+    const { stdout } = await cq.run('queue', 'here', '--json');
+    return (JSON.parse(stdout) as Record<string, Record<string, unknown>[]>).here?.reverse() ?? [];
+  };
+
+  it('makes a job of every combination, each with its own values and name', async () => {
+    const file = path.join(cq.dir, 'train.yaml');
+    writeFileSync(
+      file,
+      'name: train\nenvs:\n  lr:\n  seed: 0\nrun: echo "$lr $seed $CLUSTER_QUEUE_INDEX/$CLUSTER_QUEUE_COUNT"\n',
+    );
+    const swept = await cq.run('exec', 'here', file, '--sweep', 'lr=1e-3,1e-4', '--sweep', 'seed=1..2');
+    assert.deepEqual([swept.code, swept.stdout], [0, 'jobs 1 to 4\n'], swept.stderr);
+    assert.match(
+      swept.stderr,
+      /4 jobs queued on here as group 1; a group is not followed[^]*cq cancel here --group 1/,
+    );
+    const all = await jobs();
+    assert.deepEqual(
+      all.map(({ name, group }) => [name, group]),
+      ['train-lr1e-3-seed1', 'train-lr1e-3-seed2', 'train-lr1e-4-seed1', 'train-lr1e-4-seed2'].map((name) => [
+        name,
+        { id: 1, name: 'train', size: 4 },
+      ]),
+    );
+    assert.equal((await cq.run('logs', 'here', '3')).stdout, '1e-4 1 3/4\n');
+  });
+
+  it('holds, releases and cancels a group whole, and nothing else', async () => {
+    const other = await cq.run('exec', 'here', '-d', '--json', '--', 'sleep 300');
+    assert.equal(other.code, 0);
+    const many = await cq.run(
+      'exec',
+      'here',
+      '-d',
+      '--repeat',
+      '5',
+      '--gpus',
+      'V100:1',
+      '-n',
+      'x',
+      '--',
+      'sleep 300',
+    );
+    assert.equal(many.stdout, 'jobs 6 to 10\n');
+    const statuses = async (): Promise<unknown[]> => (await jobs()).slice(4).map(({ status }) => status);
+    assert.equal((await cq.run('hold', 'here', '--group', '8')).code, 0);
+    const reasons = (await jobs()).flatMap(({ reason }) => (typeof reason === 'string' ? [reason] : []));
+    assert.equal(reasons.filter((reason) => reason.includes('held')).length, 3);
+    assert.equal((await cq.run('release', 'here', '--group', '6')).code, 0);
+    const cancelled = await cq.run('cancel', 'here', '--group', '7');
+    assert.match(cancelled.stdout, /cancelled on here: job 6, job 7, job 8, job 9, job 10/);
+    for (const id of ['6', '10']) assert.equal((await cq.run('logs', 'here', id)).code, 103);
+    assert.equal((await statuses())[0], 'RUNNING');
+    assert.match(
+      (await cq.run('cancel', 'here', '--group', '5')).stderr,
+      /job 5 of here is not one of several/,
+    );
+    assert.equal((await cq.run('cancel', 'here', '5')).code, 0);
+  });
+
+  it('is refused whole when it can never run', async () => {
+    const before = (await jobs()).length;
+    const refused = await cq.run('exec', 'here', '--repeat', '3', '--gpus', 'V100:4', '--', 'true');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /here can never run this/);
+    assert.equal((await jobs()).length, before);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Cq } from './cq';
 
@@ -15,6 +15,7 @@ const COMMANDS = [
   'move',
   'status',
   'down',
+  'resume-at-boot',
   'check',
   'validate',
   'engine',
@@ -37,9 +38,24 @@ describe('the words of cq', function () {
       assert.equal(spawnSync(process.execPath, args).status, 0);
       return performance.now() - began;
     };
-    const best = (args: string[]): number => Math.min(...Array.from({ length: 7 }, () => time(args)));
-    const [bare, ours] = [best(['-e', '0']), best([cq.program, '--version'])];
-    assert.ok(ours <= 2 * bare || ours <= 150, `cq --version ${ours} ms, node -e 0 ${bare} ms`);
+    let [bare, ours] = [Infinity, Infinity];
+    // Where bare Node takes more than 100 ms, 150 ms cannot be had; then it is held to less than twice that.
+    const met = (): boolean => ours <= 2 * bare && ours <= Math.max(150, 1.5 * bare);
+    // In turns, and the best of each: what else the machine does only ever adds.
+    for (let round = 0; round < 40 && (round < 5 || !met()); round++) {
+      bare = Math.min(bare, time(['-e', '0']));
+      ours = Math.min(ours, time([cq.program, '--version']));
+    }
+    assert.ok(met(), `cq --version ${ours} ms, node -e 0 ${bare} ms`);
+  });
+
+  it('load nothing that they do not need to start', () => {
+    const script = `require(${JSON.stringify(cq.program)}); process.on('exit', () => console.error(Object.keys(require.cache).join('\\n')))`;
+    const { stderr } = spawnSync(process.execPath, ['-e', script, '--', 'node', '--version']);
+    const loaded = stderr.toString().trim().split('\n');
+    const bytes = loaded.map((part) => statSync(part).size).reduce((sum, size) => sum + size, 0);
+    assert.ok(loaded.includes(cq.program), stderr.toString());
+    assert.ok(bytes < 150_000, `${bytes} bytes: ${loaded.join(' ')}`);
   });
 
   it('say their version and their help', async () => {
@@ -65,10 +81,24 @@ describe('the words of cq', function () {
     [['exec', 'c', '--'], /no command after --/],
     [['exec', 'c', 'a.yaml', '--', 'true'], /not both/],
     [['exec', 'c', 'python', 'train.py'], /put -- before it: -- python train\.py/],
-    [['exec', 'c', '--sweep', 'lr=1'], /unknown option '--sweep'/],
+    [['exec', 'c', '--sweep', 'lr', '--', 'true'], /--sweep lr: .*write `lr=1e-3,1e-4`/],
+    [['exec', 'c', '--sweep', 'lr=1,1', '--', 'true'], /a value twice/],
+    [
+      ['exec', 'c', '--sweep', 'a=1..200', '--sweep', 'b=1..200', '--', 'true'],
+      /makes 40000 jobs; at most 10000/,
+    ],
+    [['exec', 'c', '--repeat', '0', '--', 'true'], /whole number from 1/],
+    [['exec', 'c', '--repeat', '10001', '--', 'true'], /makes 10001 jobs/],
+    [['hold', 'local'], /name the jobs, or say --group/],
+    [['release', 'local', '1', '--group', '1'], /not both/],
+    [['cancel', 'local', '1', '--group', '1'], /not both/],
     [['exec', 'c', '--env', 'CQ_NOT_SET', '--', 'true'], /--env CQ_NOT_SET: write NAME=VALUE/],
     [['exec', 'c', '--env', '=x', '--', 'true'], /write NAME=VALUE/],
     [['exec', 'c', '--after', 'x', '--', 'true'], /"x" is not a job id/],
+    [['exec', 'c', '--timeout', 'soon', '--', 'true'], /--timeout soon: .*write `90s`/],
+    [['exec', 'c', '--retries', '-1', '--', 'true'], /write a whole number/],
+    [['exec', 'c', '--retries', '2000', '--', 'true'], /at most 1000/],
+    [['launch', '-c', 'c', '--local', '--timeout', '0'], /from 1 second to 365 days/],
     [['launch'], /required option '-c, --cluster <name>'/],
     [['launch', '-c', 'c', '--hosts', 'a', '--local'], /cannot be used with/],
     [['launch', '-c', 'c', '--hosts', 'a', '--virtual', 'V100:4'], /--virtual goes with --local/],
@@ -80,6 +110,16 @@ describe('the words of cq', function () {
     [['cancel', 'local', '1', '--all'], /not both/],
     [['move', 'local', '1'], /say where: one of/],
     [['move', 'local', '1', '--first', '--up'], /say where: one of/],
+    [['status', 'local'], /too many arguments/],
+    [['status', '--wide'], /unknown option '--wide'/],
+    [['engine', '--watch'], /unknown option '--watch'/],
+    [['engine', 'local'], /too many arguments/],
+    [['queue', '--nothing'], /unknown option/],
+    [['hold'], /missing required argument 'cluster'/],
+    [['release'], /missing required argument 'cluster'/],
+    [['move', 'local'], /missing required argument 'job_id'/],
+    [['down'], /missing required argument 'cluster'/],
+    [['down', 'local'], /There is nobody to ask: say -y/],
     [['validate'], /missing required argument 'files'/],
     [['completion', 'tcsh'], /Allowed choices are bash, zsh, fish/],
   ] as const) {
@@ -103,6 +143,7 @@ describe('the words of cq', function () {
     [['cancel', 'nowhere', '1'], /no cluster nowhere/],
     [['cancel', 'local', '7'], /local has no job 7/],
     [['hold', 'local', '7'], /local has no job 7/],
+    [['cancel', 'local', '--group', '7'], /local has no job 7/],
     [['down', 'nowhere', '-y'], /no cluster nowhere/],
     [['launch', '-c', '-x', '--local'], /cannot name a cluster|argument/],
     [['check', 'no-such-host.invalid'], /^no {2}no-such-host\.invalid: /],
@@ -113,6 +154,48 @@ describe('the words of cq', function () {
       assert.match(args[0] === 'check' ? stdout : stderr, words);
     });
   }
+
+  it('of status are a table, or JSON, also before anything was queued', async () => {
+    const table = await cq.run('status');
+    assert.equal(table.code, 0, table.stderr);
+    assert.match(table.stdout, /^NAME +UP +GPUS +RUNNING +WAITING\nlocal +1\/1 /);
+    const json = await cq.run('status', '--json');
+    assert.equal(json.code, 0);
+    const status = JSON.parse(json.stdout) as {
+      clusters: { name: string; local: boolean }[];
+      background: unknown;
+    };
+    assert.deepEqual(
+      status.clusters.map(({ name, local }) => [name, local]),
+      [['local', true]],
+    );
+    assert.equal(status.background, null);
+  });
+
+  it('of engine say who has the queue, and end with 0 at Ctrl-C; the second waits its turn', async () => {
+    const first = cq.start('engine');
+    await first.said(/this process has the queue; Ctrl-C ends it/);
+    const second = cq.start('engine');
+    await second.said(/another process has the queue; this one takes over/);
+    assert.equal((await first.stop('SIGINT')).code, 0);
+    await second.said(/this process has the queue/);
+    assert.equal((await second.stop('SIGTERM')).code, 0);
+  });
+
+  it('end with 1 when the state folder cannot be had, and name it', async () => {
+    const file = path.join(cq.dir, 'not-a-folder');
+    writeFileSync(file, '');
+    const other = new Cq({ CLUSTER_QUEUE_HOME: path.join(file, 'state') });
+    try {
+      for (const command of ['status', 'queue', 'engine']) {
+        const { code, stderr } = await other.run(command);
+        assert.equal(code, 1, stderr);
+        assert.match(stderr, /cq: .*not-a-folder/);
+      }
+    } finally {
+      await other.close();
+    }
+  });
 
   it('of validate check SkyPilot’s node pools too', async () => {
     const pools = file('ssh_node_pools.yaml', 'lab:\n  hosts:\n    - {ip: 10.0.0.2, usr: x}\n');
@@ -161,6 +244,25 @@ describe('the words of cq', function () {
     const refused = await cq.run('exec', 'local', bad);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /bad2\.yaml:2:12: error: [^]*bad2\.yaml has mistakes: nothing was queued/);
+  });
+
+  it('that may come next are told to shells: clusters, the jobs a command is about, nodes', async () => {
+    const next = async (...words: string[]): Promise<string[]> => {
+      const { code, stdout, stderr } = await cq.run('complete', ...words);
+      assert.deepEqual([code, stderr], [0, '']);
+      return stdout.split('\n').filter((line) => line !== '');
+    };
+    await cq.run('exec', 'local', '-n', 'quick', '--', 'true');
+    await cq.run('exec', 'local', '-d', '-n', 'long', '--', 'sleep', '300');
+    assert.deepEqual(await next('queue'), ['local\t1 running, 0 waiting']);
+    assert.deepEqual(await next('launch', '-c'), ['local\t1 running, 0 waiting']);
+    assert.deepEqual(await next('logs', '--tail', '3', 'local'), ['2\tlong RUNNING', '1\tquick SUCCEEDED']);
+    assert.deepEqual(await next('cancel', 'local'), ['2\tlong RUNNING']);
+    assert.deepEqual(await next('cancel', 'local', '2'), ['2\tlong RUNNING']);
+    assert.equal((await next('drain', 'local')).length, 1);
+    for (const words of [['exec', 'local'], ['exec', '-n'], ['nothing'], ['logs', 'local', '1'], []])
+      assert.deepEqual(await next(...words), []);
+    await cq.run('cancel', 'local', '2');
   });
 
   for (const [shell, check] of [

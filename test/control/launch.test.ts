@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { launch, nodesOf, openQueue, type Launched, type Queue } from '../../src/control';
+import {
+  launch,
+  nodesOf,
+  openQueue,
+  staleMountsOf,
+  staleWords,
+  type Launched,
+  type Queue,
+} from '../../src/control';
 import type { JobRecord } from '../../src/queue';
+import { endOf, wholeLog } from '../support/queues';
 import { haveSshd, TestNodes } from '../support/sshd';
 import { taskOf } from '../support/world';
 
@@ -49,23 +59,8 @@ describe('launching a cluster on real sshd nodes', function () {
       { name, nodes: nodesOf(hosts), task: taskOf(yaml), file, user: 'me' },
       { say: (words) => said.push(words), signal: new AbortController().signal },
     );
-  const ended = (cluster: string, id: number): Promise<JobRecord> =>
-    new Promise((resolve) => {
-      const check = (): void => {
-        const { record } = queue.job(cluster, id);
-        if (record.endedAt === undefined) return;
-        stop();
-        resolve(record);
-      };
-      const stop = queue.onDidChange(check);
-      check();
-    });
-  const log = async (cluster: string, id: number): Promise<string> => {
-    const { mirror, release } = queue.log(cluster, id);
-    if (!mirror.complete) await new Promise<void>((resolve) => mirror.onEnd(resolve));
-    release();
-    return readFileSync(mirror.file, 'utf8');
-  };
+  const ended = (cluster: string, id: number): Promise<JobRecord> => endOf(queue, cluster, id);
+  const log = (cluster: string, id: number): Promise<string> => wholeLog(queue, cluster, id);
 
   it('takes the hosts that fit, places files, runs setup on all of them and then the task', async () => {
     mkdirSync(path.join(home, 'data'));
@@ -125,18 +120,195 @@ run: |
     assert.ok(queue.view('broken'));
   });
 
-  it('leaves nothing when too few hosts fit, and says of each what was found', async () => {
-    await assert.rejects(
-      go('none', ['small', 'big-1'], 'num_nodes: 2\nresources: {accelerators: "V100:4"}\nrun: echo'),
-      /none needs 2 hosts that fit, and 1 of 2 did: small: .*4 × V100.*; big-1: fits/,
+  it('leaves candidates that say so when too few hosts fit, and goes on with others, saying whom it passed over', async () => {
+    const yaml = 'num_nodes: 2\nresources: {accelerators: "V100:4"}\nrun: echo made';
+    const needs = /some needs 2 hosts that fit, and 1 of 2 did: small: .*4 × V100.*; big-1: fits/;
+    await assert.rejects(go('some', ['small', 'big-1'], yaml), needs);
+    const { name, message, file } = queue.view('some')?.launch ?? {};
+    assert.deepEqual([name, file], ['connect', path.join(home, 'cluster.yaml')]);
+    assert.match(message ?? '', needs);
+    // Once more with what there is, and then with other hosts.
+    await assert.rejects(go('some', [], yaml), needs);
+    const { run, passedOver } = await go('some', ['big-1', 'small', 'big-3', 'nowhere'], yaml);
+    assert.ok(run);
+    assert.deepEqual(
+      queue.definition('some').nodes.map((node) => node.name),
+      ['big-1', 'big-3'],
     );
-    assert.equal(queue.view('none'), undefined);
+    assert.deepEqual(
+      passedOver.map(({ node }) => node),
+      ['small', 'nowhere'],
+    );
+    assert.match(passedOver.map(({ why }) => why).join('; '), /4 × V100.*no host named nowhere/);
+    assert.equal(queue.view('some')?.launch, undefined);
+    assert.equal((await ended('some', run.id)).status, 'SUCCEEDED');
   });
 
-  it('refuses a mount that only a cloud has', async () => {
+  it('connects again to a host that was away, and to nothing when it is cancelled meanwhile', async () => {
+    const box = nodes.find('big-2');
+    await box.stop();
+    await assert.rejects(go('away', ['big-2'], 'run: echo'), /big-2.*(refused|closed)/);
+    assert.match(queue.view('away')?.launch?.message ?? '', /big-2/);
+    await box.start();
+    const { run } = await go('away', [], 'run: echo');
+    assert.ok(run);
+    assert.equal((await ended('away', run.id)).status, 'SUCCEEDED');
+    const abort = new AbortController();
+    const cancelled = launch(
+      queue,
+      { name: 'never', nodes: nodesOf(['big-1']), task: taskOf('run: echo'), user: 'me' },
+      { say: () => abort.abort(), signal: abort.signal },
+    );
+    await assert.rejects(cancelled, /the launch of never was cancelled/);
+    assert.equal(queue.view('never'), undefined);
+  });
+
+  it('says which files could not be placed, and places only those when it is launched again', async () => {
+    const files = path.join(home, 'files');
+    mkdirSync(files, { recursive: true });
+    writeFileSync(path.join(files, 'one'), 'first');
+    writeFileSync(path.join(files, 'two'), 'second');
+    const there = path.join(nodes.dir, 'big-2', 'home');
+    writeFileSync(path.join(there, 'blocked'), 'a file where a folder is needed');
+    const yaml =
+      'num_nodes: 2\nfile_mounts:\n  ~/one: ./files/one\n  ~/blocked/two: ./files/two\nsetup: echo set up\nrun: cat ~/one ~/blocked/two';
+    const hosts = ['big-1', 'big-2'];
+    await assert.rejects(go('files', hosts, yaml), /blocked/);
+    const failed = queue.view('files')?.launch;
+    assert.equal(failed?.name, 'files');
+    assert.match(failed.message ?? '', /blocked/);
+    assert.deepEqual(queue.jobs('files'), []);
+    // What a job changed meanwhile stays: this step is done.
+    for (const node of hosts) writeFileSync(path.join(nodes.dir, node, 'home', 'one'), 'changed there ');
+    rmSync(path.join(there, 'blocked'));
+    rmSync(path.join(nodes.dir, 'big-1', 'home', 'blocked', 'two'));
+    const { run } = await go('files', hosts, yaml);
+    assert.ok(run);
+    const record = await ended('files', run.id);
+    // On big-1 it was placed before, and is not again.
+    assert.equal(record.status, 'FAILED');
+    const text = await log('files', run.id);
+    assert.match(text, /rank 1, big-2\) changed there second/);
+    assert.match(text, /rank 0, big-1\) changed there .*blocked\/two/s);
+    assert.equal(queue.view('files')?.launch, undefined);
+    // An ordinary launch on a cluster that is there places all of it again.
+    const whole = await go('files', hosts, yaml);
+    assert.equal((await ended('files', whole.run?.id ?? 0)).status, 'SUCCEEDED');
+    assert.match(await log('files', whole.run?.id ?? 0), /rank 0, big-1\) firstsecond/);
+  });
+
+  it('knows for an exec which mounts have changed since, which were never placed, and on which nodes', async () => {
+    const files = path.join(home, 'mounted');
+    mkdirSync(files, { recursive: true });
+    writeFileSync(path.join(files, 'a'), '1');
+    const task = (mounts: string) => taskOf(`file_mounts:\n${mounts}run: echo`);
+    const both = task('  ~/m: ./mounted\n  ~/n: ./mounted/a\n');
+    const file = path.join(home, 'cluster.yaml');
+    const stale = async (given = both): Promise<string> =>
+      staleWords(await staleMountsOf(queue, 'mounted', given, file));
+    const placed = task('  ~/m: ./mounted\n');
+    await launch(
+      queue,
+      { name: 'mounted', nodes: nodesOf(['big-1', 'big-3']), task: placed, file, user: 'me' },
+      { say: () => undefined, signal: new AbortController().signal },
+    );
+    assert.equal(await stale(placed), '');
+    assert.equal(await stale(), '~/n was never placed on big-1, big-3');
+    writeFileSync(path.join(files, 'a'), '2');
+    assert.equal(await stale(placed), '~/m has changed since it was placed');
+    await queue.mount('mounted', { source: files, destination: '~/m' }, true);
+    assert.equal(await stale(placed), '');
+    assert.equal(readFileSync(path.join(nodes.dir, 'big-3', 'home', 'm', 'a'), 'utf8'), '2');
+    // Touched, and written as it was.
+    writeFileSync(path.join(files, 'a'), '2');
+    assert.equal(await stale(placed), '');
+    await queue.changeNodes('mounted', { add: nodesOf(['big-2']) });
+    assert.equal(await stale(placed), '~/m was never placed on big-2');
+    await queue.changeNodes('mounted', { remove: ['big-3'] });
+    await queue.changeNodes('mounted', { add: nodesOf(['big-3']) });
+    assert.equal(await stale(placed), '~/m was never placed on big-2, big-3');
+    rmSync(files, { recursive: true });
+    assert.equal(await stale(placed), '', 'what is gone cannot be placed');
+    assert.equal(await stale(taskOf('file_mounts: {~/x: cos://r/b}\nrun: echo')), '');
+  });
+
+  it('has each node fetch buckets, repositories and web pages with a tool that it has', async () => {
+    const tool = (name: string, body: string): void => {
+      for (const node of ['big-1', 'big-2'])
+        writeFileSync(
+          path.join(nodes.dir, node, 'bin', name),
+          `#!/bin/sh\necho "${name} $*" >>~/calls\n${body}\n`,
+          {
+            mode: 0o755,
+          },
+        );
+    };
+    const last = 'for to; do :; done';
+    tool(
+      'aws',
+      `${last}\ncase "$*" in "s3 ls s3://b/set/") echo PRE;; *sync*) echo rows >"$to/set";; *cp*) echo one >"$to";; esac`,
+    );
+    tool('gcloud', `${last}\ncase "$*" in *rsync*) echo gs >"$to/g";; esac`);
+    tool('hf', `${last}\nmkdir -p "$to/part" && echo "it's" >"$to/part/x"`);
+    tool('curl', 'while [ "$1" != -o ]; do shift; done; echo web >"$2"');
+    const { run } = await go(
+      'mycluster',
+      [],
+      `file_mounts:
+  ~/m/set: s3://b/set
+  ~/m/o'ne.txt: {source: "s3://b/o'ne.txt", mode: copy}
+  ~/m/gs: gs://g
+  ~/m/hf: hf://datasets/me/mine@v1/part
+  ~/m/web/page: https://example.com/page?a=1&b=2
+num_nodes: 2
+run: cd ~/m; cat set/set o\\'ne.txt gs/g hf/x web/page | tr '\\n' ' '; ls -A . hf web
+`,
+    );
+    assert.ok(run);
+    const record = await ended('mycluster', run.id);
+    const text = await log('mycluster', run.id);
+    assert.equal(record.status, 'SUCCEEDED', text);
+    assert.match(text, /rank 0, big-1\) rows one gs it's web/);
+    assert.match(text, /rank 1, big-2\) rows one gs it's web/);
+    assert.ok(!text.includes('cq-part'), text);
+    const calls = readFileSync(path.join(nodes.dir, 'big-1', 'home', 'calls'), 'utf8');
+    const home1 = path.join(nodes.dir, 'big-1', 'home');
+    for (const call of [
+      `aws s3 sync --no-progress s3://b/set ${home1}/m/set`,
+      `aws s3 cp s3://b/o'ne.txt ${home1}/m/o'ne.txt`,
+      `gcloud storage rsync --recursive gs://g ${home1}/m/gs`,
+      `hf download me/mine --repo-type dataset --revision v1 --include part* --local-dir ${home1}/m/hf.cq-part`,
+      `curl -fsSL --retry 3 -o ${home1}/m/web/page.cq-part https://example.com/page?a=1&b=2`,
+    ])
+      assert.ok(calls.split('\n').includes(call), `${call}\nis not among\n${calls}`);
+  });
+
+  it('says in the words of the tool, with the node, why a source was not fetched', async () => {
+    writeFileSync(path.join(nodes.dir, 'big-2', 'bin', 'aws'), '#!/bin/sh\necho "no such key" >&2; exit 3\n');
     await assert.rejects(
       go('mycluster', [], 'file_mounts:\n  ~/x: s3://bucket/x\nrun: echo'),
-      /only local files and folders/,
+      /file_mounts ~\/x: big-2 could not fetch s3:\/\/bucket\/x: no such key/,
+    );
+  });
+
+  it('names the node and what to install there when it has no tool for a source', async function () {
+    // Where this machine has one, its nodes have it too.
+    if (spawnSync('sh', ['-c', 'command -v hf || command -v huggingface-cli']).status === 0) this.skip();
+    rmSync(path.join(nodes.dir, 'big-2', 'bin', 'hf'));
+    await assert.rejects(
+      go('mycluster', [], 'file_mounts:\n  ~/y: hf://me/model\nrun: echo'),
+      /big-2 could not fetch hf:\/\/me\/model: it has neither hf nor huggingface-cli\. Install one there \(pip/,
+    );
+  });
+
+  it('refuses a mount that can only be mounted, or not fetched at all', async () => {
+    await assert.rejects(
+      go('mycluster', [], 'file_mounts:\n  ~/x: {source: s3://bucket/x}\nrun: echo'),
+      /copied to your nodes, not mounted; write `mode: COPY`/,
+    );
+    await assert.rejects(
+      go('mycluster', [], 'file_mounts:\n  ~/x: cos://region/bucket\nrun: echo'),
+      /but not cos:\/\/region\/bucket; fetch it in setup/,
     );
   });
 });

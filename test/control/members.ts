@@ -108,7 +108,16 @@ export class Members {
 
   async close(): Promise<void> {
     await Promise.all(this.all.map((member) => member.kill()));
-    rmSync(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+    // The last session may still be putting its folder away.
+    for (let tries = 0; ; tries++) {
+      try {
+        rmSync(this.dir, { recursive: true, force: true });
+        return;
+      } catch (error) {
+        if (tries === 100) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
   }
 }
 

@@ -51,7 +51,7 @@ describe('a waiting job', function () {
     await world.open();
     assert.deepEqual(await started([second, first]), [second, first]);
     assert.equal(world.engine.job('c', held).reason?.kind, 'held');
-    world.engine.cancel('c', [held]);
+    void world.engine.cancel('c', [held]);
   });
 
   it('starts after others have succeeded, and never when one has not', async () => {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Engine } from '../../src/engine';
 import { haveSshd, type TestNode } from '../support/sshd';
 import { taskOf, World } from '../support/world';
-import { Ledger } from './ledger';
+import { assertLog, Ledger } from './ledger';
 import { kill, noneLeft, powerOff, processes, supervisorOf } from './processes';
 import { long, pause } from './scale';
 
@@ -164,6 +164,7 @@ describe('a node that goes down', function () {
       const lost = await world.ended('c', long.id);
       assert.equal(lost.status, 'LOST');
       assert.match(lost.message ?? '', /node-a was restarted while the job ran/);
+      assertLog(await world.log('c', long.id), long.id, 3);
       assert.deepEqual((await world.ended('c', short.id)).exitCodes, [0]);
       assert.equal((await world.ended('c', waits.id)).status, 'SUCCEEDED');
       const records = world.engine.jobs('c').map(({ record }) => record);

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { archivedLogFileOf } from '../../src/engine';
 import { haveSshd } from '../support/sshd';
 import { World } from '../support/world';
-import type { HostReport, HostSettings } from './engineHost';
+import type { HostSettings } from './engineHost';
 import { assertLog, Ledger } from './ledger';
-import { buildProgram, noneLeft, startProgram } from './processes';
+import { buildProgram, noneLeft, startEngine } from './processes';
 import { long, pause, throwDice, times } from './scale';
 
 const LINES = 30;
@@ -43,15 +43,11 @@ describe('an engine that is killed', function () {
     const program = buildProgram('engineHost');
     const accepted = new Set<number>();
     for (let kill = 0; kill < kills; kill++) {
-      const host = startProgram(program, { ...settings, seed: dice.whole(1, 2 ** 30) });
-      const gone = once(host, 'exit');
-      const opened = new Promise<void>((resolve) => {
-        host.on('message', (report: HostReport) => {
-          if ('opened' in report) resolve();
-          else if ('accepted' in report) accepted.add(report.accepted);
-          else assert.fail(`the host said: ${report.trouble}`);
-        });
-      });
+      const {
+        process: host,
+        opened,
+        gone,
+      } = startEngine(program, { ...settings, seed: dice.whole(1, 2 ** 30) }, accepted);
       // Some die on the way to the open store, most after it.
       if (dice.chance(0.2)) await pause(dice.whole(50, 400));
       else {
@@ -65,16 +61,28 @@ describe('an engine that is killed', function () {
 
     await world.open();
     await world.until(() => !world.engine.busy, 'all jobs have ended', 60_000 + kills * 1_000);
-    const records = world.engine.jobs('c', 1_000_000).map(({ record }) => record);
+    await world.engine.archive();
+    const archived = (await world.engine.archived('c', 1_000_000)).map(({ record }) => record);
+    const stored = world.engine.jobs('c', 1_000_000).map(({ record }) => record);
+    const records = [...stored, ...archived];
+    assert.equal(new Set(records.map(({ id }) => id)).size, records.length, 'a job is there twice');
     const known = new Set(records.map(({ id }) => id));
     for (const id of accepted) assert.ok(known.has(id), `job ${id} was accepted and is gone`);
     const { ran } = ledger.balance('c', records);
     for (const { id, status, message } of records) {
       assert.ok(status === 'SUCCEEDED' || status === 'CANCELLED', `job ${id} is ${status}: ${message ?? ''}`);
+    }
+    for (const { id, status } of stored) {
       if (status === 'SUCCEEDED') assertLog(await world.log('c', id), id, LINES);
     }
+    for (const record of archived) {
+      if (record.status === 'SUCCEEDED')
+        assertLog(readFileSync(archivedLogFileOf(world.home, record), 'utf8'), record.id, LINES);
+    }
     await noneLeft(node.home);
-    console.log(`      ${kills} kills, ${accepted.size} accepted, ${records.length} stored, ${ran} ran`);
+    console.log(
+      `      ${kills} kills, ${accepted.size} accepted, ${stored.length} stored, ${archived.length} archived, ${ran} ran`,
+    );
   });
 
   it('while it made the key of the secrets opens again, and seals', async () => {

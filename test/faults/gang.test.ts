@@ -74,7 +74,7 @@ describe('a gang of two ranks', function () {
     );
     await world.until(() => world.status('c', id) === 'RUNNING', 'it runs');
     await pause(200);
-    world.engine.cancel('c', [id]);
+    void world.engine.cancel('c', [id]);
     assert.equal((await world.ended('c', id)).status, 'CANCELLED');
     await balanced();
   });
@@ -126,7 +126,7 @@ describe('a gang of two ranks', function () {
     toSecond.freeze();
     const { id, uuid } = await gang();
     await held(first, uuid);
-    world.engine.cancel('c', [id]);
+    void world.engine.cancel('c', [id]);
     await noneLeft(first.home);
     const start = Date.now();
     const next = await world.submit('c', ledger.task({ owner: 'c', gpus: 4, lines: 1, seconds: 0 }));

@@ -23,6 +23,10 @@ export interface LedgerJob {
   readonly seconds: number;
   /** More of the task file: YAML lines. */
   readonly more?: string;
+  /** What it takes, as YAML lines below `resources:`, when that is not so many V100. */
+  readonly resources?: readonly string[];
+  /** A last line of its `run`. */
+  readonly last?: string;
 }
 
 /** What the jobs themselves write, by appends too short to tear: the account that the suite balances. */
@@ -30,17 +34,19 @@ export class Ledger {
   constructor(private readonly file: string) {}
 
   /** A task file whose job tells of its start and its end, and logs lines of which none looks like another. */
-  task({ owner, gpus, lines, seconds, more = '' }: LedgerJob): string {
+  task({ owner, gpus, lines, seconds, more = '', resources, last = 'true' }: LedgerJob): string {
+    const takes = resources ?? [gpus > 0 ? `accelerators: V100:${gpus}` : 'cpus: 0.5'];
     const note = (letter: string): string =>
       `echo "${letter} $CLUSTER_QUEUE_NODE ${owner}/$SKYPILOT_INTERNAL_JOB_ID/$SKYPILOT_NODE_RANK \${CUDA_VISIBLE_DEVICES:--} $(date +%s%N)" >> ${this.file}`;
     return `${more}
 resources:
-  ${gpus > 0 ? `accelerators: V100:${gpus}` : 'cpus: 0.5'}
+  ${takes.join('\n  ')}
 run: |
   ${note('S')}
   for i in {1..${lines}}; do echo "line $i of $SKYPILOT_INTERNAL_JOB_ID"; done
   sleep ${seconds}
   ${note('E')}
+  ${last}
 `;
   }
 

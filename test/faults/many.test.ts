@@ -40,7 +40,7 @@ describe('very many', function () {
       `${run} have run`,
       long ? 600_000 : 60_000,
     );
-    world.engine.cancel('c', 'all');
+    void world.engine.cancel('c', 'all');
     await world.until(() => !world.engine.busy, 'the rest is cancelled', 60_000);
     const { ran } = ledger.balance(
       'c',
@@ -49,6 +49,36 @@ describe('very many', function () {
     assert.ok(ran >= run);
     await noneLeft(node.home);
     console.log(`      ${count} submits accepted in ${took} ms, ${ran} ran`);
+  });
+
+  it('jobs that run or wait are cancelled in one step, and leave nothing', async () => {
+    const running = times('CANCEL_RUNNING', 10, 50);
+    const waiting = times('CANCEL_WAITING', 100, 1_000);
+    const node = await world.nodes.add('node-a', { gpus: { ...GPUS, count: running } });
+    await world.open();
+    await world.cluster('c', ['node-a']);
+    // Each a tree that does not end when it is asked to.
+    const task = `resources: {accelerators: "V100:1", cpus: 0.01}
+run: |
+  trap "" TERM
+  (setsid nohup bash -c 'trap "" TERM; sleep 1000; sleep 1000' >/dev/null 2>&1 &)
+  sleep 1000; sleep 1000
+`;
+    await Promise.all(Array.from({ length: running + waiting }, () => world.submit('c', task)));
+    await world.until(
+      () => world.engine.view('c')?.running === running,
+      'as many run as there are GPUs',
+      60_000,
+    );
+    const start = performance.now();
+    assert.equal((await world.engine.cancel('c', 'all')).length, running + waiting);
+    const took = Math.round(performance.now() - start);
+    // Without waiting for the grace of what runs.
+    const told = world.engine.jobs('c', running + waiting).map(({ record }) => record);
+    assert.equal(told.filter(({ status }) => status === 'CANCELLED').length, waiting);
+    await world.until(() => !world.engine.busy, 'all are gone', 60_000);
+    await noneLeft(node.home);
+    console.log(`      ${running} running and ${waiting} waiting jobs were cancelled in ${took} ms`);
   });
 
   it('jobs at once on one node all run, each with its log', async () => {

@@ -1,7 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { buildSync } from 'esbuild';
+import { once } from 'node:events';
+import { buildSync, type BuildOptions } from 'esbuild';
+import type { HostReport, HostSettings } from './engineHost';
 import { pause } from './scale';
 
 /** A process of this machine that has something to do with a test's nodes. */
@@ -38,21 +41,30 @@ export function processes(): Found[] {
     });
 }
 
-/** The supervisor of a job's rank on a node whose home is this one. */
+/** The agent's own processes that live as long as jobs do, or for staged ones: see agent.sh and runner.sh. */
+const OF_AGENT = /\/\.cluster-queue\/agent\/\w+\.sh (supervise|claimed|runner) /;
+
+/**
+ * The supervisor of a job's rank on a node with this home, by the name that it gave the job: its own command line tells
+ * only of the first of the jobs that it had.
+ */
 export function supervisorOf(home: string, uuid: string): number {
-  const found = processes().find(
-    ({ command }) => command.includes(' supervise ') && command.includes(home) && command.includes(uuid),
-  );
+  const root = path.join(home, '.cluster-queue');
+  const pids = readdirSync(root)
+    .flatMap((node) => [`sup.${node}`, 'sup'].map((name) => path.join(root, node, 'jobs', uuid, name)))
+    .filter((file) => existsSync(file))
+    .map((file) => Number(readFileSync(file, 'utf8').split(' ')[0]));
+  const found = processes().find(({ pid, command }) => pids.includes(pid) && OF_AGENT.test(command));
   if (!found) throw new Error(`no supervisor of ${uuid} below ${home}`);
   return found.pid;
 }
 
-/** Processes of jobs on nodes below a folder: they carry the job's mark, or supervise it. */
+/** Processes of jobs on nodes below a folder: they carry the job's mark, supervise it, or look for the next. */
 export function jobProcesses(folder: string): Found[] {
   return processes().filter(
     ({ command, environment }) =>
       (environment.includes('CLUSTER_QUEUE_JOB=') && environment.includes(`HOME=${folder}`)) ||
-      (command.includes(' supervise ') && command.includes(folder)),
+      (OF_AGENT.test(command) && command.includes(folder)),
   );
 }
 
@@ -70,44 +82,59 @@ export async function noneLeft(folder: string, limitMs = 5_000): Promise<void> {
 
 /** Kills everything that runs on a node, sshd first, as a power cut would: by descent from sshd, and by the home. */
 export function powerOff(nodeFolder: string, home: string): void {
-  const all = processes();
   const gone = new Set<number>([Number(readFileSync(path.join(nodeFolder, 'pid'), 'utf8'))]);
+  const found = (): void => {
+    const all = processes();
+    for (let size = 0; size !== gone.size;) {
+      size = gone.size;
+      for (const { pid, parent } of all) if (gone.has(parent)) gone.add(pid);
+    }
+    for (const { pid, environment, command } of all) {
+      if (environment.includes(`HOME=${home} `) || command.includes(`${home}/.cluster-queue/`)) gone.add(pid);
+    }
+    gone.delete(1);
+    gone.delete(process.pid);
+  };
+  // All of them stand still before the first one ends: a power cut leaves nobody the time to react to another's end.
   for (let size = 0; size !== gone.size;) {
     size = gone.size;
-    for (const { pid, parent } of all) if (gone.has(parent)) gone.add(pid);
+    found();
+    for (const pid of gone) kill(pid, 'SIGSTOP');
   }
-  for (const { pid, environment, command } of all) {
-    if (environment.includes(`HOME=${home} `) || command.includes(`${home}/.cluster-queue/`)) gone.add(pid);
-  }
-  for (const pid of gone) {
-    if (pid > 1 && pid !== process.pid) kill(pid);
-  }
+  for (const pid of gone) kill(pid);
 }
 
-/** SIGKILL, whether or not it still lives. */
-export function kill(pid: number): void {
+/** Sends a signal to a process, whether or not it still lives. */
+export function kill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch {
     // Gone already.
   }
 }
 
-/** Bundles a program of this folder, beside the tests so that it finds npm packages; returns its path. */
-export function buildProgram(name: string): string {
+/**
+ * Bundles a program of this folder, beside the tests so that it finds npm packages; returns its path. `agent` is put before
+ * the agent's text: with it the program is one of another version, to the nodes.
+ */
+export function buildProgram(name: string, agent = ''): string {
   const folder = path.resolve('out', 'faults');
   mkdirSync(folder, { recursive: true });
-  const outfile = path.join(folder, `${name}-${process.pid}.js`);
-  buildSync({
+  const outfile = path.join(folder, `${name}-${process.pid}${agent === '' ? '' : '-other'}.js`);
+  const options: BuildOptions = {
     entryPoints: [path.resolve('test', 'faults', `${name}.ts`)],
-    outfile,
     bundle: true,
     platform: 'node',
     packages: 'external',
     loader: { '.sh': 'text' },
     sourcemap: 'inline',
     logLevel: 'warning',
-  });
+  };
+  const [output] = buildSync({ ...options, write: false }).outputFiles;
+  assert.ok(output);
+  const marker = '#   sh agent.sh session';
+  assert.ok(output.text.includes(marker));
+  writeFileSync(outfile, output.text.replace(marker, agent + marker));
   return outfile;
 }
 
@@ -116,4 +143,26 @@ export function startProgram(program: string, settings: object): ChildProcess {
   return spawn(process.execPath, ['--enable-source-maps', program, JSON.stringify(settings)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
+}
+
+/** A process that has the engine of engineHost.ts. */
+export interface EngineHost {
+  readonly process: ChildProcess;
+  /** The engine is open. */
+  readonly opened: Promise<void>;
+  /** The process is gone. */
+  readonly gone: Promise<unknown>;
+}
+
+/** Starts one; the numbers of the jobs that its engine accepts go into `accepted`, and what it complains of fails the test. */
+export function startEngine(program: string, settings: HostSettings, accepted: Set<number>): EngineHost {
+  const host = startProgram(program, settings);
+  const opened = new Promise<void>((resolve) => {
+    host.on('message', (report: HostReport) => {
+      if ('opened' in report) resolve();
+      else if ('accepted' in report) accepted.add(report.accepted);
+      else assert.fail(`the host said: ${report.trouble}`);
+    });
+  });
+  return { process: host, opened, gone: once(host, 'exit') };
 }

@@ -23,10 +23,13 @@ export class FaultyProxy {
   private readonly open = new Set<() => void>();
   private readonly sockets = new Set<net.Socket>();
   private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly rearm = new Set<() => void>();
   private freezing = false;
   /** How many connections were broken. */
   broken = 0;
   connections = 0;
+  /** Bytes that came from our side. */
+  bytes = 0;
   /** Says what will happen to the next connection; undefined leaves it alone. */
   plan: () => Fault | undefined = () => undefined;
 
@@ -70,6 +73,12 @@ export class FaultyProxy {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
+  /** Says what will happen, also to the connections that there are: as if each began now. */
+  arm(plan: () => Fault | undefined): void {
+    this.plan = plan;
+    for (const again of this.rearm) again();
+  }
+
   private accept(ours: net.Socket): void {
     this.connections++;
     const theirs = net.connect(this.target);
@@ -78,10 +87,16 @@ export class FaultyProxy {
     let struck = false;
     const end = (): void => {
       this.open.delete(end);
+      this.rearm.delete(again);
       ours.destroy();
       theirs.destroy();
     };
     this.open.add(end);
+    const again = (): void => {
+      passed = 0;
+      arm();
+    };
+    this.rearm.add(again);
     const hit = (due: Fault, rest: () => void): void => {
       struck = true;
       this.broken++;
@@ -107,6 +122,7 @@ export class FaultyProxy {
       from.on('data', (chunk: Buffer) => {
         const room = fault ? Math.max(0, fault.after - passed) : chunk.length;
         passed += chunk.length;
+        if (from === ours) this.bytes += chunk.length;
         if (fault && !struck && passed > fault.after) {
           // The bytes up to the fault still arrive: the cut may fall inside a packet.
           if (!to.destroyed) to.write(chunk.subarray(0, room));

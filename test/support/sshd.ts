@@ -17,14 +17,22 @@ export interface GpuOfNode {
 
 export interface NodeOptions {
   readonly gpus?: GpuOfNode;
+  /** Fake tools by name: shell text, e.g. of an nvidia-smi that `gpus` does not do for. */
+  readonly tools?: Readonly<Record<string, string>>;
   /** A home that several nodes share; one of its own otherwise. */
   readonly home?: string;
   /** Put first on the node's PATH. */
   readonly bin?: string;
   /** More lines of sshd_config. */
   readonly config?: string;
+  /** More of the node's environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** The whole PATH of the node. */
   readonly path?: string;
+  /** The Unix user who has the node, instead of the one who runs the tests; for root only. */
+  readonly user?: string;
+  /** Nodes of one machine have its name for themselves, its GPUs and its leases. */
+  readonly machine?: string;
 }
 
 /** A real sshd on a loopback address of its own, with a home of its own and, when asked, a fake nvidia-smi. */
@@ -33,7 +41,10 @@ export interface TestNode {
   readonly address: string;
   readonly port: number;
   readonly home: string;
+  /** Ends the daemon; connections that are open stay. */
   stop(): Promise<void>;
+  /** Ends the daemon and every connection it has, but none of the jobs. */
+  crash(): Promise<void>;
   start(): Promise<void>;
 }
 
@@ -60,9 +71,13 @@ export class TestNodes {
     const address = `127.0.0.${number}`;
     const dir = path.join(this.dir, name);
     const home = options.home ?? path.join(dir, 'home');
+    const machine = options.machine ?? name;
+    const leases = options.machine === undefined ? dir : this.dir;
     mkdirSync(home, { recursive: true });
     mkdirSync(path.join(dir, 'bin'), { recursive: true });
-    if (options.gpus) writeFakeNvidiaSmi(path.join(dir, 'bin', 'nvidia-smi'), name, options.gpus);
+    if (options.gpus) writeFakeNvidiaSmi(path.join(dir, 'bin', 'nvidia-smi'), machine, options.gpus);
+    for (const [tool, text] of Object.entries(options.tools ?? {}))
+      writeFileSync(path.join(dir, 'bin', tool), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     const hostKey = path.join(dir, 'host_key');
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', hostKey]);
     const port = await freePort(address);
@@ -87,13 +102,23 @@ export class TestNodes {
         'PasswordAuthentication no',
         'PrintMotd no',
         'Subsystem sftp internal-sftp',
-        `SetEnv HOME=${home} PATH=${bins} CLUSTER_QUEUE_NODE_ID=${name} CLUSTER_QUEUE_LEASES=${path.join(dir, 'leases')}`,
+        `SetEnv HOME=${home} PATH=${bins} CLUSTER_QUEUE_NODE_ID=${machine} CLUSTER_QUEUE_LEASES=${path.join(leases, 'leases')}${Object.entries(
+          options.env ?? {},
+        )
+          .map(([name, value]) => ` ${name}=${value}`)
+          .join('')}`,
       ].join('\n') + '\n',
     );
+    if (options.user !== undefined) this.giveTo(options.user, dir);
     let daemon: ChildProcess | undefined;
     const start = async (): Promise<void> => {
       const log = path.join(dir, 'sshd.log');
-      daemon = spawn(SSHD, ['-D', '-f', config, '-E', log], { stdio: 'ignore', detached: true });
+      const as = options.user === undefined ? [] : asUser(options.user);
+      const [command, args] = [as[0] ?? SSHD, ['-D', '-f', config, '-E', log]];
+      daemon = spawn(command, as.length > 0 ? [...as.slice(1), SSHD, ...args] : args, {
+        stdio: 'ignore',
+        detached: true,
+      });
       await waitForPort(address, port, () => (existsSync(log) ? readFileSync(log, 'utf8') : ''));
     };
     const stop = async (): Promise<void> => {
@@ -105,13 +130,32 @@ export class TestNodes {
         running.kill('SIGKILL');
       });
     };
+    const crash = async (): Promise<void> => {
+      const pids = daemon?.pid === undefined ? [] : daemonsBelow(daemon.pid);
+      await stop();
+      for (const pid of pids) killIfThere(pid);
+    };
     await start();
-    const node = { name, address, port, home, stop, start };
+    const node = { name, address, port, home, stop, crash, start };
     this.nodes.push(node);
     const key = readFileSync(`${hostKey}.pub`, 'utf8').split(' ').slice(0, 2).join(' ');
     writeFileSync(this.knownHosts, `[${address}]:${port} ${key}\n`, { flag: 'a' });
-    this.configure(`Host ${name}\n  HostName ${address}\n  Port ${port}`);
+    const login = options.user === undefined ? '' : `\n  User ${options.user}`;
+    this.configure(`Host ${name}\n  HostName ${address}\n  Port ${port}${login}`);
     return node;
+  }
+
+  /** A node by its name. */
+  find(name: string): TestNode {
+    const node = this.nodes.find((other) => other.name === name);
+    if (!node) throw new Error(`there is no node ${name}`);
+    return node;
+  }
+
+  private giveTo(user: string, dir: string): void {
+    execFileSync('chown', ['-R', user, dir]);
+    // Leases are in a folder for all.
+    chmodSync(this.dir, 0o777);
   }
 
   /** Adds a block to the ssh config. */
@@ -123,7 +167,8 @@ export class TestNodes {
   /** Ends every node and all that ran on them. */
   async close(): Promise<void> {
     for (const node of this.nodes) await node.stop();
-    killBelow(this.dir);
+    // One that is killed may just have started another.
+    for (let rounds = 0; killBelow(this.dir) > 0 && rounds < 20;) rounds++;
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   }
 
@@ -133,6 +178,10 @@ export class TestNodes {
   }
 }
 
+function asUser(user: string): string[] {
+  return ['setpriv', `--reuid=${user}`, '--clear-groups', '--'];
+}
+
 function writeFakeNvidiaSmi(file: string, node: string, gpus: GpuOfNode): void {
   const rows = Array.from({ length: gpus.count }, (_, index) => {
     const uuid = `GPU-${node}-${index}`;
@@ -140,30 +189,49 @@ function writeFakeNvidiaSmi(file: string, node: string, gpus: GpuOfNode): void {
   });
   writeFileSync(
     file,
-    `#!/bin/sh\ncase "$*" in\n*--query-gpu=*) cat <<'EOF'\n${rows.join('\n')}\nEOF\n;;\n*--query-compute-apps=*) cat "${file}.apps" 2>/dev/null ;;\nesac\nexit 0\n`,
+    `#!/bin/sh\ncase "$*" in\n*--query-gpu=*) cat <<'EOF'\n${rows.join('\n')}\nEOF\n;;\n*--query-compute-apps=*) cat "${file}.apps" 2>/dev/null ;;\n'') echo '| NVIDIA-SMI 535.104.05   Driver Version: 535.104.05   CUDA Version: 12.2     |' ;;\nesac\nexit 0\n`,
     { mode: 0o755 },
   );
 }
 
-/** Kills every process whose environment says that its home is below `dir`. */
-function killBelow(dir: string): void {
+/** The processes of sshd that a daemon has forked, one for each open connection or two. */
+function daemonsBelow(daemon: number): number[] {
+  const rows = execFileSync('ps', ['-eo', 'pid=,ppid=,comm='], { encoding: 'utf8' }).split('\n');
+  const processes = rows.map((row) => row.trim().split(/\s+/));
+  const found = [daemon];
+  for (const parent of found) {
+    for (const [pid, ppid, name] of processes) {
+      if (Number(ppid) === parent && name?.startsWith('sshd')) found.push(Number(pid));
+    }
+  }
+  return found.slice(1);
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // Gone already.
+  }
+}
+
+/** Kills every process whose environment says that its home is below `dir`; says how many those were. */
+function killBelow(dir: string): number {
+  let killed = 0;
   try {
     const found = execFileSync('sh', ['-c', `grep -lsF "HOME=${dir}" /proc/[0-9]*/environ || true`], {
       encoding: 'utf8',
     });
     for (const line of found.split('\n')) {
       const pid = Number(line.split('/')[2]);
-      if (pid > 1 && pid !== process.pid) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // Gone already.
-        }
-      }
+      if (!(pid > 1) || pid === process.pid) continue;
+      killIfThere(pid);
+      killed++;
     }
   } catch {
     // No /proc (macOS): the tests' own processes end by themselves.
   }
+  return killed;
 }
 
 function freePort(address: string): Promise<number> {

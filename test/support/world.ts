@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { Engine } from '../../src/engine';
+import { Engine, type EngineOptions } from '../../src/engine';
 import type { JobRecord, JobStatus } from '../../src/queue';
 import { parseTask, type Task } from '../../src/task';
+import { wholeLog } from './queues';
 import { TestNodes } from './sshd';
 
 /** Real sshd nodes and an engine that reaches them; everything below one temporary folder. */
@@ -18,12 +18,13 @@ export class World {
     return this.opened;
   }
 
-  async open(): Promise<Engine> {
+  async open(options: Partial<EngineOptions> = {}): Promise<Engine> {
     this.opened = await Engine.open({
       home: this.home,
       sshConfigFile: this.nodes.configFile,
       graceS: 1,
       localEnv: { HOME: this.home },
+      ...options,
     });
     return this.opened;
   }
@@ -100,11 +101,8 @@ export class World {
   }
 
   /** The whole log of a job that has ended or will. */
-  async log(cluster: string, id: number): Promise<string> {
-    const { mirror, release } = this.engine.log(cluster, id);
-    if (!mirror.complete) await new Promise<void>((resolve) => mirror.onEnd(() => resolve()));
-    release();
-    return readFile(mirror.file, 'utf8');
+  log(cluster: string, id: number): Promise<string> {
+    return wholeLog(this.engine, cluster, id);
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { haveSshd, type TestNode } from '../support/sshd';
-import { person, Rig } from './rig';
+import { person, Rig, typed } from './rig';
 
 describe('keys of a login', function () {
   if (!haveSshd) return;
@@ -22,7 +22,7 @@ describe('keys of a login', function () {
     person({
       passphrase: (file) => {
         asked.push(file);
-        return Promise.resolve(passphrases.shift());
+        return Promise.resolve(typed(passphrases.shift()));
       },
     });
   before(async () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { Server, type AuthContext, type Connection, type KeyboardAuthContext } from 'ssh2';
+import { SshTransport } from '../../src/transport';
 import { haveSshd } from '../support/sshd';
-import { person, Rig } from './rig';
+import { person, Rig, typed } from './rig';
 
 /** An ssh2 server: what sshd does only with PAM. */
 describe('questions to a person', function () {
@@ -10,6 +11,7 @@ describe('questions to a person', function () {
   this.timeout(30_000);
   const rig = new Rig();
   let number = 0;
+  const open = new Set<Connection>();
   let hostKey = '';
   before(() => {
     hostKey = rig.key('question-host', '-t', 'ed25519', '-N', '');
@@ -21,6 +23,7 @@ describe('questions to a person', function () {
     const connections = new Set<Connection>();
     const server = new Server({ hostKeys: [readFileSync(hostKey)] }, (connection) => {
       connections.add(connection);
+      open.add(connection);
       connection.on('error', () => undefined);
       connection.on('authentication', check);
       connection.on('session', (accept) => {
@@ -75,7 +78,7 @@ describe('questions to a person', function () {
     const prompter = person({
       password: (user, node) => {
         asked.push(`${user} ${node}`);
-        return later(given.shift());
+        return later(typed(given.shift()));
       },
     });
     const name = await host(byPassword, 'User me');
@@ -120,7 +123,7 @@ describe('questions to a person', function () {
     const prompter = person({
       password: () => {
         asked += 1;
-        return Promise.resolve('wrong');
+        return Promise.resolve(typed('wrong'));
       },
     });
     const name = await host(byPassword);
@@ -160,7 +163,7 @@ describe('questions to a person', function () {
         most = Math.max(most, open);
         await new Promise((resolve) => setTimeout(resolve, 400));
         open -= 1;
-        return 'right';
+        return typed('right');
       },
     });
     const names = [
@@ -171,5 +174,61 @@ describe('questions to a person', function () {
     ];
     await Promise.all(names.map((name) => rig.whoIs(name, { prompter })));
     assert.equal(most, 1);
+  });
+
+  it('says of each password whether it worked: also of one before a code, and of one that nobody answered', async () => {
+    const heard: string[] = [];
+    const telling = (answer: string, ...passwords: string[]) =>
+      person({
+        password: () => {
+          const password = passwords.shift() ?? '';
+          return Promise.resolve(typed(password, (worked) => heard.push(`${password} ${String(worked)}`)));
+        },
+        answer: () => Promise.resolve(answer),
+      });
+    await rig.whoIs(await host(byPassword), { prompter: telling('', 'wrong', 'right') });
+    assert.deepEqual(heard.splice(0), ['wrong false', 'right true']);
+    // As PAM does it: the account's password, and in the same attempt a code, which is never one to be kept.
+    const byBoth = (context: AuthContext): void => {
+      if (context.method !== 'keyboard-interactive') {
+        context.reject(['keyboard-interactive']);
+        return;
+      }
+      context.prompt([{ prompt: 'Password: ', echo: false }], '', '', ([password]) =>
+        context.prompt([{ prompt: 'One-time password: ', echo: false }], '', '', ([code]) =>
+          password === 'right' && code === '123'
+            ? context.accept()
+            : context.reject(['keyboard-interactive']),
+        ),
+      );
+    };
+    await rig.whoIs(await host(byBoth), { prompter: telling('123', 'wrong', 'right') });
+    assert.deepEqual(heard.splice(0), ['wrong false', 'right true']);
+    // The password was good, and a key is wanted besides, which there is not.
+    const more = await host((context) => {
+      if (context.method === 'password') context.reject(['publickey'], true);
+      else context.reject(['password']);
+    });
+    await assert.rejects(rig.connect(more, { prompter: telling('', 'right') }), /refused to log in/);
+    assert.deepEqual(heard.splice(0), ['right true']);
+    const hangsUp = await host((context) => {
+      if (context.method !== 'password') context.reject(['password']);
+      else for (const connection of open) connection.end();
+    });
+    await assert.rejects(rig.connect(hangsUp, { prompter: telling('', 'unanswered') }));
+    assert.deepEqual(heard.splice(0), ['unanswered false']);
+    const given = new AbortController();
+    const silent = await host((context) => {
+      if (context.method !== 'password') context.reject(['password']);
+      else given.abort();
+    });
+    await assert.rejects(
+      SshTransport.connect(
+        silent,
+        { configFile: rig.nodes.configFile, prompter: telling('', 'given up') },
+        given.signal,
+      ),
+    );
+    assert.deepEqual(heard, []);
   });
 });

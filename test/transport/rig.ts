@@ -2,7 +2,13 @@ import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { SshTransport, type Prompter, type SshContext, type Transport } from '../../src/transport';
+import {
+  SshTransport,
+  type Given,
+  type Prompter,
+  type SshContext,
+  type Transport,
+} from '../../src/transport';
 import { TestNodes, type TestNode } from '../support/sshd';
 
 /** A person who never has to be asked: every question is a failure of the test, unless overridden. */
@@ -17,6 +23,11 @@ export function person(answers: Partial<Prompter> = {}): Prompter {
     trustHost: never('trust'),
     ...answers,
   };
+}
+
+/** What a person types: nothing, where they decline; `used` hears what came of it. */
+export function typed(text: string | undefined, used?: Given['used']): Given | undefined {
+  return text === undefined ? undefined : { text, ...(used && { used }) };
 }
 
 /** Real sshd nodes, and the connections a test made to them. */

@@ -54,6 +54,22 @@ describe('a connection in trouble', function () {
     idle.destroy();
   });
 
+  it('never has so many logins at one host that sshd turns some away, here forty nodes behind one jump host', async () => {
+    const jump = await nodes.add('jump', { config: 'MaxStartups 10:100:10' });
+    const target = await nodes.add('target', { config: 'MaxStartups 200' });
+    nodes.configure(`Host behind\n  ${rig.at(target)}\n  ProxyJump jump`);
+    assert.ok(jump.port > 0);
+    const transports = await Promise.all(Array.from({ length: 40 }, () => rig.connect('behind')));
+    // Those whose turn had not come.
+    const late = AbortSignal.timeout(1);
+    const { SshTransport } = await import('../../src/transport');
+    const context = { configFile: nodes.configFile, prompter: undefined };
+    const given = Array.from({ length: 20 }, () => SshTransport.connect('jump', context, late));
+    for (const { status } of await Promise.allSettled(given)) assert.equal(status, 'rejected');
+    transports.push(await rig.connect('jump'));
+    for (const transport of transports) transport.close();
+  });
+
   it('is given up at once when its caller ends it', async () => {
     const port = await rig.server(() => undefined);
     nodes.configure(`Host endless\n  HostName 127.0.0.1\n  Port ${port}`);

@@ -72,6 +72,8 @@ for (const theme of ['Light', 'Dark']) {
       await window.openView('Cluster Queue');
       const row = window.treeItem(/job 3 huggingface.*PENDING/);
       await row.click();
+      // The extension has heard of the selection when it shows the job's log.
+      await window.output('job 3 is queued');
       await row.press('Delete');
       await window.treeItem(/job 3 huggingface.*CANCELLED/).waitFor();
     });

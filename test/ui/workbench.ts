@@ -6,7 +6,8 @@ import { chromium, type Locator, type Page } from 'playwright-core';
 
 type Scripts = typeof import('../../scripts/vscodeServer.mjs') & typeof import('../../scripts/browser.mjs');
 
-const root = path.resolve(__dirname, '../../..');
+// Where tests and the benchmark are run.
+const root = process.cwd();
 const pictures = path.join(root, 'out', 'pictures');
 
 /** What a workbench opens with. */
@@ -21,6 +22,8 @@ export interface WorkbenchOptions {
   theme?: string;
   /** Source folder of the extension; this one by default. */
   extensionDir?: string;
+  /** Folders of extensions to have besides. */
+  besides?: readonly string[];
   /** Environment of the extension, on top of this process's with a home of its own. */
   env?: NodeJS.ProcessEnv;
 }
@@ -39,6 +42,7 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
     userDir: path.join(scratch, 'vscode'),
     folder,
     extensionDir: options.extensionDir ?? root,
+    besides: options.besides ?? [],
     // As an extension under development it would come with the test driver, under which no notification pops up.
     install: true,
     settings: { ...options.settings, ...(options.theme ? { 'workbench.colorTheme': options.theme } : {}) },

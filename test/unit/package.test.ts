@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
+import { buildBundle, loadedAtStart } from '../support/bundle';
 
 interface Menu {
   readonly command: string;
@@ -69,5 +71,32 @@ describe('package.json', () => {
   it('names files that exist', () => {
     for (const [, file] of read('package.json').matchAll(/"(?:\.\/)?(media\/[^"]+)"/g))
       assert.ok(existsSync(path.join(root, file ?? '')), file);
+  });
+});
+
+describe('the bundle', function () {
+  this.timeout(60_000);
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'cq-bundle-'));
+  before(() => buildBundle(folder));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('loads at the start of VS Code what a window needs, and nothing of the engine, the editor and what commands do', () => {
+    const { files, bytes } = loadedAtStart(folder);
+    assert.ok(files.includes(path.join(folder, 'extension.js')));
+    assert.ok(bytes < 100_000, `${bytes} bytes: ${files.join(' ')}`);
+  });
+
+  it('is all in the package', () => {
+    const taken = read('.vscodeignore')
+      .split('\n')
+      .filter((line) => line.startsWith('!dist/'))
+      .map(
+        (line) => new RegExp(`^${line.slice('!dist/'.length).replaceAll('.', '\\.').replaceAll('*', '.*')}$`),
+      );
+    for (const file of readdirSync(folder))
+      assert.ok(
+        taken.some((pattern) => pattern.test(file)),
+        file,
+      );
   });
 });

@@ -209,4 +209,32 @@ describe('a task file in the editor', () => {
     assert.equal(run?.range.start.line, 1);
     assert.equal(String(run.command?.arguments?.[0]), String(document.uri));
   });
+
+  it('checks, completes and explains node pools', async () => {
+    const document = await open(
+      'ssh_node_pools.yaml',
+      'lab:\n  usr: me\n  hosts:\n    - ip: a\n      \n    - ip: b\n      port: x\nlab:\n  hosts: [c]\n',
+    );
+    const found = await problems(document, (codes) => codes.length === 3);
+    assert.deepEqual(found.map(({ code, range }) => [code, document.getText(range)]).sort(), [
+      ['bad-port', 'x'],
+      ['duplicate-key', 'lab'],
+      ['unknown-field', 'usr'],
+    ]);
+    const labels = await labelsAt(document, new vscode.Position(4, 6));
+    assert.ok(labels.includes('gpus') && !labels.includes('ip'), labels.join());
+    const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(
+      'vscode.executeHoverProvider',
+      document.uri,
+      new vscode.Position(6, 7),
+    );
+    const words = hovers.flatMap(({ contents }) =>
+      contents.map((part) => (part instanceof vscode.MarkdownString ? part.value : '')),
+    );
+    assert.match(words.join(), /Port of its sshd/);
+    await change(document, 'usr', 'user');
+    await change(document, 'port: x', 'port: 22');
+    await change(document, '\nlab:\n  hosts: [c]', '\nlab2:\n  hosts: [c]');
+    await problems(document, (codes) => codes.length === 0);
+  });
 });

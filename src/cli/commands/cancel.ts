@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { agreed } from '../agreed';
 import { cancelJobs } from '../cancelJobs';
 import { UsageError } from '../errors';
@@ -9,6 +9,7 @@ import { caughtUp, known, withQueue, type Cli } from '../withQueue';
 interface CancelFlags {
   readonly all?: boolean;
   readonly yes?: boolean;
+  readonly group?: number;
 }
 
 /** `cq cancel`: ends jobs, with all their processes. */
@@ -16,16 +17,21 @@ export function addCancel(program: Command, cli: Cli, end: (code: number) => voi
   program
     .command('cancel')
     .description('end jobs, with all their processes; those that wait never start')
-    .usage('CLUSTER JOB_ID… | --all [-y]')
+    .usage('CLUSTER JOB_ID… | --group JOB_ID | --all [-y]')
     .argument('<cluster>')
     .argument('[job_ids...]')
     .option('-a, --all', 'every job that waits or runs on the cluster')
+    .addOption(
+      new Option('--group <job_id>', 'all jobs that were submitted together with that one').argParser(jobId),
+    )
     .option('-y, --yes', 'do not ask')
     .action(async (cluster: string, words: string[], flags: CancelFlags) => {
       const all = flags.all === true;
-      if (all === words.length > 0)
-        throw new UsageError(all ? 'name jobs or say --all, not both' : 'name the jobs, or say --all');
-      const ids = all ? 'all' : words.map(jobId);
+      const { group } = flags;
+      const ways = [all, group !== undefined, words.length > 0].filter(Boolean).length;
+      if (ways > 1) throw new UsageError('name jobs or say --all or --group, not both');
+      if (ways === 0) throw new UsageError('name the jobs, or say --all');
+      const ids = all ? 'all' : group === undefined ? words.map(jobId) : { group };
       end(
         await withQueue(cli, async (open) => {
           known(open, cluster);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { canonicalGpuName } from '../../cluster';
+import type { NodeDefinition } from '../../cluster';
 import { expandHome } from '../../control/home';
 import type { NodeFacts } from '../../node';
 import { EXIT } from '../exitCodes';
@@ -14,14 +14,15 @@ export function addCheck(program: Command, cli: Cli, end: (code: number) => void
     .command('check')
     .description('say whether machines can be reached and run jobs, and what they have')
     .argument('[hosts...]', 'as you give them to ssh; without any, the nodes of all clusters')
-    .action(async (given: string[]) => {
-      const hosts = given.length > 0 ? given : await withNodes(cli);
-      if (hosts.length === 0) cli.terminal.note('there is no node to check: name hosts');
+    .option('--pool <name>', 'the hosts of a pool in ~/.sky/ssh_node_pools.yaml')
+    .action(async (hosts: string[], flags: { pool?: string }) => {
+      const nodes = await nodesFor(cli, hosts, flags.pool);
+      if (nodes.length === 0) cli.terminal.note('there is no node to check: name hosts');
       const results = await Promise.all(
-        hosts.map(async (host) => {
-          const { ok, words } = await look(cli, host);
+        nodes.map(async (node) => {
+          const { ok, words } = await look(cli, node);
           cli.terminal.print(
-            `${cli.terminal.paint(ok ? 'ok' : 'no', ok ? 'good' : 'bad')}  ${host}: ${words}`,
+            `${cli.terminal.paint(ok ? 'ok' : 'no', ok ? 'good' : 'bad')}  ${node.destination}: ${words}`,
           );
           return ok;
         }),
@@ -30,18 +31,27 @@ export function addCheck(program: Command, cli: Cli, end: (code: number) => void
     });
 }
 
-async function withNodes(cli: Cli): Promise<string[]> {
-  let hosts: string[] = [];
-  await withQueue(cli, ({ queue }) => {
-    const nodes = queue.views().flatMap((view) => view.nodes);
-    hosts = [...new Set(nodes.flatMap(({ destination }) => destination ?? []))];
-    return Promise.resolve(EXIT.ok);
-  });
-  return hosts;
+type Remote = NodeDefinition & { readonly destination: string };
+
+/** The nodes to look at, each destination once. */
+async function nodesFor(cli: Cli, hosts: readonly string[], pool: string | undefined): Promise<Remote[]> {
+  const { nodesOf, poolNodes, poolsFile } = await import('../../control');
+  let nodes = [...nodesOf(hosts), ...(pool === undefined ? [] : await poolNodes(poolsFile(), pool))];
+  if (hosts.length === 0 && pool === undefined) {
+    await withQueue(cli, ({ queue }) => {
+      nodes = queue.views().flatMap(({ name }) => queue.definition(name).nodes);
+      return Promise.resolve(EXIT.ok);
+    });
+  }
+  const remote = nodes.flatMap((node) =>
+    node.destination === undefined ? [] : [{ ...node, destination: node.destination }],
+  );
+  return [...new Map(remote.map((node) => [node.destination, node])).values()];
 }
 
 /** Connects, as the queue would, and asks what is there. */
-async function look(cli: Cli, host: string): Promise<{ ok: boolean; words: string }> {
+async function look(cli: Cli, node: Remote): Promise<{ ok: boolean; words: string }> {
+  const { loginOf } = await import('../../engine');
   const { SshTransport } = await import('../../transport');
   const { AgentSession, SESSION_COMMAND } = await import('../../node');
   const { terminalPrompter } = await import('../ask');
@@ -50,9 +60,10 @@ async function look(cli: Cli, host: string): Promise<{ ok: boolean; words: strin
   let close = (): void => undefined;
   try {
     const transport = await SshTransport.connect(
-      host,
+      node.destination,
       {
         configFile: config === '' ? undefined : expandHome(config),
+        login: node.login && loginOf(node.login, node.destination),
         prompter: cli.terminal.canAsk ? terminalPrompter : undefined,
       },
       signal,
@@ -61,7 +72,8 @@ async function look(cli: Cli, host: string): Promise<{ ok: boolean; words: strin
     const session = await AgentSession.open(await transport.exec(SESSION_COMMAND), signal);
     const facts = await session.probe();
     session.close();
-    return { ok: facts.bash, words: factWords(facts) };
+    const by = transport.kind === 'ssh' ? "the system's ssh" : transport.kind;
+    return { ok: facts.bash, words: `${await factWords(facts)}, by ${by}` };
   } catch (error) {
     return { ok: false, words: error instanceof Error ? error.message : String(error) };
   } finally {
@@ -69,10 +81,13 @@ async function look(cli: Cli, host: string): Promise<{ ok: boolean; words: strin
   }
 }
 
-function factWords({ bash, gpus, cpus, memoryMiB, diskMiB, os, trouble, foreign }: NodeFacts): string {
+async function factWords(facts: NodeFacts): Promise<string> {
+  const { canonicalGpuName } = await import('../../cluster');
+  const { bash, gpus, cpus, memoryMiB, diskMiB, os, trouble, foreign, rsync, driver, cuda, clock } = facts;
+  const ahead = clock === undefined ? 0 : Math.round(clock - Date.now() / 1000);
   const kinds = new Map<string, number>();
   for (const gpu of gpus) {
-    const name = canonicalGpuName(gpu.name, gpu.memoryMiB);
+    const name = canonicalGpuName(gpu.name, gpu.ofMiB ?? gpu.memoryMiB);
     kinds.set(name, (kinds.get(name) ?? 0) + 1);
   }
   const devices = [...kinds].map(([name, count]) => `${count} × ${name}`).join(', ') || 'no GPU';
@@ -83,6 +98,9 @@ function factWords({ bash, gpus, cpus, memoryMiB, diskMiB, os, trouble, foreign 
     `${Math.round(memoryMiB / 1024)} GB of memory`,
     `${Math.round(diskMiB / 1024)} GB free in the home`,
     os,
+    ...(driver === undefined ? [] : [`driver ${driver}, CUDA ${cuda ?? '?'}`]),
+    ...(rsync ? [] : ['no rsync']),
+    ...(Math.abs(ahead) < 10 ? [] : [`its clock is ${Math.abs(ahead)} s ${ahead > 0 ? 'ahead' : 'behind'}`]),
     ...(foreign.length > 0 ? [`${foreign.length} GPU processes outside the queue`] : []),
     ...(trouble === undefined ? [] : [trouble]),
   ];

@@ -25,14 +25,18 @@ fish: cq completion fish | source     in ~/.config/fish/config.fish`,
 }
 
 function wordsOf(program: Command): Words[] {
-  return program.commands.map((command) => ({
-    name: command.name(),
-    description: command.description(),
-    options: [
-      ...command.options.flatMap(({ short, long, description }) =>
-        [short, long].flatMap((flag) => (flag === undefined ? [] : [{ flag, description }])),
-      ),
-      { flag: '--help', description: 'show help' },
-    ],
-  }));
+  return program.commands
+    .filter((command) => command.name() !== 'complete')
+    .map((command) => ({
+      name: command.name(),
+      description: command.description(),
+      options: [
+        ...command.options.flatMap(({ short, long, description, hidden }) =>
+          (hidden ? [] : [short, long]).flatMap((flag) =>
+            flag === undefined ? [] : [{ flag, description }],
+          ),
+        ),
+        { flag: '--help', description: 'show help' },
+      ],
+    }));
 }

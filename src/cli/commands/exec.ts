@@ -1,10 +1,17 @@
 import { Option, type Command } from 'commander';
 import { jobId } from '../numbers';
-import { readTask, withTaskOptions } from '../readTask';
 import { runJob, type RunFlags } from '../runJob';
+import {
+  withLimitOptions,
+  withMountOptions,
+  withSweepOptions,
+  withTaskOptions,
+  type MountFlags,
+  type SweepFlags,
+} from '../taskOptions';
 import { known, withQueue, type Cli } from '../withQueue';
 
-interface ExecFlags extends RunFlags {
+interface ExecFlags extends RunFlags, SweepFlags, MountFlags {
   readonly after?: readonly number[];
 }
 
@@ -12,7 +19,7 @@ const jobIds = (text: string): readonly number[] => text.split(',').map((word) =
 
 /** `cq exec`: queues a task, or a command, on a cluster. */
 export function addExec(program: Command, cli: Cli, end: (code: number) => void): void {
-  withTaskOptions(program.command('exec'))
+  withMountOptions(withSweepOptions(withLimitOptions(withTaskOptions(program.command('exec')))))
     .description('queue a task file, or a command, on a cluster, and follow its log')
     .usage('CLUSTER FILE [options]\n       cq exec CLUSTER [options] -- COMMAND…')
     .argument('<cluster>')
@@ -26,13 +33,26 @@ export function addExec(program: Command, cli: Cli, end: (code: number) => void)
     .option('--json', 'print the job as JSON: at its end, or with -d at once')
     .addHelpText('after', EXIT_HELP)
     .action(async (cluster: string, words: string[], flags: ExecFlags) => {
+      const [{ limitsOf }, { readWanted, runSweep }] = await Promise.all([
+        import('../limits'),
+        import('../sweep'),
+      ]);
       // A mistake in the file is said before anything is opened or connected.
-      const task = readTask(cli, words, flags);
-      end(await withQueue(cli, (open) => runJob(open, known(open, cluster), task, flags)));
+      limitsOf(flags);
+      const { read, variants } = readWanted(cli, words, flags);
+      end(
+        await withQueue(cli, async (open) => {
+          const { tendMounts } = await import('../mounts');
+          await tendMounts(open, known(open, cluster), read, flags);
+          return variants === undefined
+            ? runJob(open, cluster, read, flags)
+            : runSweep(open, cluster, read, variants, flags);
+        }),
+      );
     });
 }
 
 /** What the exit codes of a followed job mean. */
 export const EXIT_HELP = `
 Exit code: that of the job as a whole: 0 succeeded, 100 failed, 101 not finished (Ctrl-C), 102 not found,
-103 cancelled. With -d, 0 when it is queued.`;
+103 cancelled. With -d, --repeat or --sweep, 0 when it is queued.`;

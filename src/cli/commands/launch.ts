@@ -1,45 +1,55 @@
 import os from 'node:os';
 import { userName } from '../../control/home';
 import { Option, type Command } from 'commander';
-import type { ClusterDefinition, NodeDefinition } from '../../cluster';
+import type { NodeDefinition } from '../../cluster';
 import type { JobRecord } from '../../queue';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
-import { readTask, withTaskOptions } from '../readTask';
 import { attend, type RunFlags } from '../runJob';
+import { withLimitOptions, withTaskOptions } from '../taskOptions';
 import { withQueue, type Cli, type QueueCli } from '../withQueue';
 import { EXIT_HELP } from './exec';
 
 interface LaunchFlags extends RunFlags {
   readonly cluster: string;
   readonly hosts?: string;
+  readonly pool?: string;
   readonly local?: boolean;
   readonly virtual?: string;
 }
 
 /** `cq launch`: makes a cluster of machines, and queues its first job. */
 export function addLaunch(program: Command, cli: Cli, end: (code: number) => void): void {
-  withTaskOptions(program.command('launch'))
+  withLimitOptions(withTaskOptions(program.command('launch')))
     .description('make a cluster of machines you reach by ssh, and queue a first job on it')
     .usage(
-      '-c CLUSTER --hosts HOST,… [FILE] [options]\n       cq launch -c CLUSTER --hosts HOST,… [options] -- COMMAND…',
+      '-c CLUSTER --hosts HOST,… | --pool POOL [FILE] [options]\n       cq launch -c CLUSTER --hosts HOST,… [options] -- COMMAND…',
     )
     .argument('[file...]')
     .requiredOption('-c, --cluster <name>', 'name of the cluster; one that is there is used as it is')
     .addOption(
-      new Option('--hosts <list>', 'its machines as you give them to ssh, with commas between').conflicts(
+      new Option('--hosts <list>', 'its machines as you give them to ssh, with commas between').conflicts([
+        'local',
+        'pool',
+      ]),
+    )
+    .addOption(
+      new Option('--pool <name>', 'its machines by their pool in ~/.sky/ssh_node_pools.yaml').conflicts(
         'local',
       ),
     )
     .option('--local', 'this machine itself')
     .option('--virtual <spec>', 'with --local: GPUs that it is said to have where none are found, as V100:4')
     .option('-d, --detach', 'do not follow the log')
+    .option('-y, --yes', 'as for sky launch; it asks nothing about the cluster anyway')
     .option('--json', 'print the job as JSON: at its end, or with -d at once')
     .addHelpText('after', EXIT_HELP)
     .action(async (words: string[], flags: LaunchFlags) => {
       if (flags.virtual !== undefined && flags.local !== true)
         throw new UsageError('--virtual goes with --local: on other machines GPUs are found');
-      const virtual = flags.virtual === undefined ? undefined : virtualOf(flags.virtual);
+      const [{ limitsOf }, { readTask }] = await Promise.all([import('../limits'), import('../readTask')]);
+      const virtual = flags.virtual === undefined ? undefined : await virtualOf(flags.virtual);
+      const limits = limitsOf(flags);
       const given = words.length > 0 || cli.command !== undefined;
       const { task, file } = given
         ? readTask(cli, words, flags)
@@ -54,10 +64,12 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
               nodes: await nodesFor(open, flags, virtual),
               task,
               user: userName(),
+              limits,
               ...(file === undefined ? {} : { file }),
             },
             { say: (words) => cli.terminal.note(words), signal: open.signal },
           );
+          for (const { node, why } of launched.passedOver) cli.terminal.note(`passed over ${node}: ${why}`);
           return followAll(open, [launched.setup, launched.run], flags);
         }),
       );
@@ -70,21 +82,30 @@ async function nodesFor(
   flags: LaunchFlags,
   virtual: NodeDefinition['virtual'],
 ): Promise<readonly NodeDefinition[]> {
-  const { nodesOf } = await import('../../control');
+  const { nodesOf, poolNodes, poolsFile } = await import('../../control');
   const name = flags.cluster;
   const hosts = (flags.hosts ?? '').split(',').map((host) => host.trim());
   const nodes =
     flags.local === true
       ? [{ name: os.hostname(), ...(virtual === undefined ? {} : { virtual }) }]
-      : nodesOf(hosts.filter((host) => host !== ''));
+      : flags.pool === undefined
+        ? nodesOf(hosts.filter((host) => host !== ''))
+        : await poolNodes(poolsFile(), flags.pool);
   if (!queue.view(name)) {
     if (nodes.length === 0)
-      throw new UsageError(`say which machines ${name} is made of: --hosts HOST,… or --local`);
+      throw new UsageError(`say which machines ${name} is made of: --hosts HOST,…, --pool POOL or --local`);
     return nodes;
   }
-  const there = destinations(queue.definition(name));
-  if (nodes.length > 0 && destinations({ name, nodes }) !== there)
-    throw new CliError(`there is a cluster ${name} already, of ${there}; end it with: cq down ${name}`);
+  // It was never made: now perhaps of other machines.
+  if (queue.view(name)?.launch?.name === 'connect') return nodes;
+  // The same command line once more: the cluster has those of its candidates that were taken.
+  const given = new Set(nodes.map(destinationOf));
+  const there = queue.definition(name).nodes.map(destinationOf);
+  if (nodes.length > 0 && there.some((destination) => !given.has(destination)))
+    throw new CliError(
+      `there is a cluster ${name} already, of ${there.join(',')}; end it with: cq down ${name}`,
+    );
+  if (virtual !== undefined) await queue.defineLocal(name, virtual);
   return [];
 }
 
@@ -101,13 +122,13 @@ async function followAll(
   return code;
 }
 
-function destinations({ nodes }: ClusterDefinition): string {
-  return nodes.map(({ destination, name }) => destination ?? name).join(',');
+function destinationOf({ destination, name }: NodeDefinition): string {
+  return destination ?? name;
 }
 
-function virtualOf(spec: string): { name: string; count: number } {
-  const match = /^([A-Za-z0-9][\w.-]*):([1-9]\d{0,2})$/.exec(spec);
-  if (match?.[1] === undefined)
-    throw new UsageError(`--virtual ${spec}: write a name and a number, as V100:4`);
-  return { name: match[1], count: Number(match[2]) };
+async function virtualOf(spec: string): Promise<NonNullable<NodeDefinition['virtual']>> {
+  const { parseVirtualGpus } = await import('../../cluster');
+  const virtual = parseVirtualGpus(spec);
+  if (!virtual) throw new UsageError(`--virtual ${spec}: write a name and a number, as V100:4`);
+  return virtual;
 }

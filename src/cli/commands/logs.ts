@@ -1,12 +1,13 @@
-import { copyFile, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
+import type { JobView } from '../../engine';
 import type { JobRecord } from '../../queue';
 import { CliError } from '../errors';
 import { EXIT, exitCodeOf } from '../exitCodes';
 import { jobId, wholeNumber } from '../numbers';
-import { follow } from '../runJob';
-import { gatherLog, streamLog } from '../streamLog';
+import { endWords, follow } from '../runJob';
+import { gatherLog, printLogFile, streamLog } from '../streamLog';
 import { toneOf } from '../terminal';
 import { caughtUp, known, withQueue, type Cli, type QueueCli } from '../withQueue';
 import { EXIT_HELP } from './exec';
@@ -43,13 +44,13 @@ export function addLogs(program: Command, cli: Cli, end: (code: number) => void)
     });
 }
 
-async function find({ queue }: QueueCli, cluster: string, id: number | undefined): Promise<JobRecord> {
+async function find({ queue }: QueueCli, cluster: string, id: number | undefined): Promise<JobView> {
   const [newest] = id === undefined ? await queue.list(cluster, 1) : [];
-  if (newest) return newest.record;
+  if (newest) return newest;
   if (id === undefined) throw new CliError(`${cluster} has no job yet`, EXIT.notFound);
   const { QueueError } = await import('../../engine');
   try {
-    return (await queue.find(cluster, id)).record;
+    return await queue.find(cluster, id);
   } catch (error) {
     if (error instanceof QueueError && error.code === 'no-job')
       throw new CliError(`${error.message} (see cq queue ${cluster})`, EXIT.notFound);
@@ -57,7 +58,12 @@ async function find({ queue }: QueueCli, cluster: string, id: number | undefined
   }
 }
 
-async function show(cli: QueueCli, record: JobRecord, flags: LogsFlags, tail: number): Promise<number> {
+async function show(
+  cli: QueueCli,
+  { record, archived }: JobView,
+  flags: LogsFlags,
+  tail: number,
+): Promise<number> {
   const { terminal, queue } = cli;
   const { cluster, id, status } = record;
   if (flags.status === true) {
@@ -66,15 +72,31 @@ async function show(cli: QueueCli, record: JobRecord, flags: LogsFlags, tail: nu
   }
   if (flags.syncDown !== undefined) {
     const file = path.resolve(flags.syncDown, path.basename(queue.logFile(record)));
-    const mirrored = await gatherLog(cli, cluster, id);
+    const mirrored = archived ? queue.logFile(record) : await gatherLog(cli, cluster, id);
     await mkdir(path.dirname(file), { recursive: true });
-    await copyFile(mirrored, file).catch((error: unknown) => {
-      throw new CliError(`job ${id} has no log yet (${error instanceof Error ? error.message : ''})`);
+    const { copyLog } = await import('../../engine');
+    await copyLog(mirrored, file).catch((error: unknown) => {
+      throw archived ? noArchivedLog(record) : new CliError(`job ${id} has no log yet (${words(error)})`);
     });
     terminal.print(file);
+    return exitCodeOf(status);
+  }
+  if (archived) {
+    if (!(await printLogFile(cli, queue.logFile(record), tail))) throw noArchivedLog(record);
+    if (flags.follow) terminal.note(endWords(cli, record));
     return exitCodeOf(status);
   }
   if (flags.follow) return follow(cli, record, tail);
   await streamLog(cli, cluster, id, { follow: false, tail });
   return exitCodeOf((await queue.find(cluster, id)).record.status);
+}
+
+function noArchivedLog({ id, cluster }: JobRecord): CliError {
+  return new CliError(
+    `job ${id} of ${cluster} is archived without its log, which was never brought from its node`,
+  );
+}
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : '';
 }

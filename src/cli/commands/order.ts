@@ -14,8 +14,15 @@ interface MoveFlags {
 
 /** `cq hold`, `cq release` and `cq move`: the order in which waiting jobs start. */
 export function addOrder(program: Command, cli: Cli, end: (code: number) => void): void {
-  const reorder = async (cluster: string, words: readonly string[], change: Reorder): Promise<void> => {
-    const ids = words.map(jobId);
+  const reorder = async (
+    cluster: string,
+    words: readonly string[],
+    change: Reorder,
+    group?: number,
+  ): Promise<void> => {
+    if (group !== undefined && words.length > 0) throw new UsageError('name jobs or say --group, not both');
+    if (group === undefined && words.length === 0) throw new UsageError('name the jobs, or say --group');
+    const ids = group === undefined ? words.map(jobId) : [{ group }];
     end(
       await withQueue(cli, async (open) => {
         known(open, cluster);
@@ -32,8 +39,15 @@ export function addOrder(program: Command, cli: Cli, end: (code: number) => void
       .command(name)
       .description(description)
       .argument('<cluster>')
-      .argument('<job_ids...>')
-      .action((cluster: string, words: string[]) => reorder(cluster, words, { held }));
+      .argument('[job_ids...]')
+      .addOption(
+        new Option('--group <job_id>', 'all that wait of those submitted together with that one').argParser(
+          jobId,
+        ),
+      )
+      .action((cluster: string, words: string[], flags: { group?: number }) =>
+        reorder(cluster, words, { held }, flags.group),
+      );
   }
   program
     .command('move')

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { JobView } from '../../engine';
 import { isFinished, renderQueue } from '../../queue';
 import { EXIT } from '../exitCodes';
@@ -11,6 +11,7 @@ interface QueueFlags {
   readonly wide?: boolean;
   readonly json?: boolean;
   readonly watch?: boolean;
+  readonly archived?: boolean;
 }
 
 const ALL = Number.MAX_SAFE_INTEGER;
@@ -26,6 +27,12 @@ export function addQueue(program: Command, cli: Cli, end: (code: number) => void
     .argument('[clusters...]')
     .option('-s, --skip-finished', 'only jobs that wait or run')
     .option('--wide', 'also DURATION, RESOURCES, NODES with their devices, and the REASON why a job waits')
+    .addOption(
+      new Option('--archived', 'the jobs that were archived for their age or number').conflicts([
+        'watch',
+        'skipFinished',
+      ]),
+    )
     .option('--json', 'print {CLUSTER: [JOB, …]}')
     .option('--watch', 'show every change, until Ctrl-C')
     .action(async (names: string[], flags: QueueFlags) => {
@@ -49,7 +56,8 @@ async function render(cli: QueueCli, names: readonly string[], flags: QueueFlags
   const clusters = clustersOf(cli, names);
   const lists = await Promise.all(
     clusters.map(async (name): Promise<[string, JobView[]]> => {
-      const views = await cli.queue.list(name, ALL);
+      const { queue } = cli;
+      const views = await (flags.archived === true ? queue.archived(name, ALL) : queue.list(name, ALL));
       const shown =
         flags.skipFinished === true ? views.filter(({ record }) => !isFinished(record.status)) : views;
       return [name, shown];
@@ -59,10 +67,17 @@ async function render(cli: QueueCli, names: readonly string[], flags: QueueFlags
     return JSON.stringify(Object.fromEntries(lists.map(([name, views]) => [name, views.map(jobJson)])));
   return lists
     .map(([name, views]) => {
-      const text = table(cli, views, flags);
+      const text = [table(cli, views, flags), ...archivedNote(cli, name, flags)].join('\n');
       return names.length === 1 ? text : `${cli.terminal.paint(`cluster ${name}`, 'head')}\n${text}`;
     })
     .join('\n\n');
+}
+
+function archivedNote({ queue, terminal }: QueueCli, name: string, flags: QueueFlags): string[] {
+  const { archived } = queue.view(name) ?? {};
+  if (archived === undefined || flags.archived === true || flags.skipFinished === true) return [];
+  const jobs = archived === 1 ? '1 older job is' : `${archived} older jobs are`;
+  return [terminal.paint(`${jobs} archived: cq queue --archived ${name}`, 'dim')];
 }
 
 function table({ terminal }: QueueCli, views: readonly JobView[], flags: QueueFlags): string {

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { EXIT } from '../exitCodes';
-import { clusterJson } from '../json';
-import { gpuWords, stateWords } from '../nodeWords';
+import type { Background } from '../../control';
+import { statusJson } from '../json';
+import { gpuWords, launchWords, stateWords } from '../nodeWords';
 import { columns } from '../terminal';
 import { settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
@@ -10,7 +11,7 @@ export function addStatus(program: Command, cli: Cli, end: (code: number) => voi
   program
     .command('status')
     .description('show the clusters, and what their machines have free')
-    .option('--json', 'print [CLUSTER, …]')
+    .option('--json', 'print {clusters: [CLUSTER, …], background}')
     .action(async (flags: { json?: boolean }) => {
       end(
         await withQueue(cli, async (open) => {
@@ -19,11 +20,25 @@ export function addStatus(program: Command, cli: Cli, end: (code: number) => voi
             open,
             queue.views().map(({ name }) => name),
           );
-          terminal.print(flags.json === true ? JSON.stringify(queue.views().map(clusterJson)) : render(open));
+          const { findBackground, stateFolder } = await import('../../control');
+          const background = await findBackground(stateFolder());
+          terminal.print(
+            flags.json === true
+              ? JSON.stringify(statusJson(queue.views(), background))
+              : `${render(open)}\n\n${backgroundWords(background)}`,
+          );
           return EXIT.ok;
         }),
       );
     });
+}
+
+function backgroundWords(background: Background | undefined): string {
+  if (!background) return 'No background engine is on (start one: cq engine --background).';
+  const { pid, host, log } = background;
+  return host === undefined
+    ? `A background engine is on: process ${pid}, log ${log}`
+    : `A background engine is on: process ${pid} on ${host}, which has the same state folder; log ${log}`;
 }
 
 function render({ queue, terminal }: QueueCli): string {
@@ -37,9 +52,11 @@ function render({ queue, terminal }: QueueCli): string {
     String(pending),
   ]);
   const nodes = views.flatMap((view) => view.nodes.map((node) => [view.name, node.name, stateWords(node)]));
+  const launches = views.flatMap(({ name, launch }) => (launch ? [launchWords(name, launch)] : []));
   return [
     ...columns([['NAME', 'UP', 'GPUS', 'RUNNING', 'WAITING'], ...clusters], head),
     '',
     ...columns([['CLUSTER', 'NODE', 'FREE'], ...nodes], head),
+    ...(launches.length > 0 ? ['', ...launches] : []),
   ].join('\n');
 }

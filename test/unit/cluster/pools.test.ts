@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { parsePools, type PoolHost } from '../../../src/cluster/pools';
+import { parseVirtualGpus } from '../../../src/cluster/virtualGpus';
 
 /** A host without its place. */
 function plain({ start, end, ...host }: PoolHost): Omit<PoolHost, 'start' | 'end'> {
@@ -192,5 +194,29 @@ my-box:
       }),
       { numRuns: 3000, verbose: true },
     );
+  });
+});
+
+describe('declared GPUs', () => {
+  it('have one grammar, also where the settings editor checks it', () => {
+    const { contributes } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      contributes: { configuration: { properties: Record<string, { pattern?: string }> } };
+    };
+    const pattern = new RegExp(
+      contributes.configuration.properties['clusterQueue.local.virtualGpus']?.pattern ?? '',
+    );
+    for (const text of [
+      'V100:4',
+      ' H100-80GB : 8 ',
+      'a.b_c:999',
+      'V100',
+      ':4',
+      '4xV100',
+      'V100:0',
+      'V100:1000',
+      'V 100:4',
+    ])
+      assert.equal(parseVirtualGpus(text) !== undefined, pattern.test(text), text);
+    assert.deepEqual(parseVirtualGpus(' V100 : 4 '), { name: 'V100', count: 4 });
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { mergedOffsets, RankLines, rankPrefix } from '../../../src/engine/rankMerge';
+import { MergedScan, RankLines, rankPrefix } from '../../../src/engine/rankMerge';
 
 const prefixes = [rankPrefix(0, 'node-a'), rankPrefix(1, 'node-b')];
 
@@ -23,7 +23,8 @@ describe('the merged log of several ranks', () => {
       fc.property(
         fc.array(piece, { maxLength: 12 }),
         fc.double({ min: 0, max: 1, noNaN: true }),
-        (pieces, where) => {
+        fc.nat(400),
+        (pieces, where, split) => {
           const whole = ['', ''];
           for (const { rank, text } of pieces) whole[rank] = (whole[rank] ?? '') + text;
           const merge = (
@@ -42,7 +43,7 @@ describe('the merged log of several ranks', () => {
           };
           const all = merge([0, 0], pieces);
           const cut = all.subarray(0, Math.floor(all.length * where));
-          const { offsets, complete } = mergedOffsets(cut, prefixes);
+          const { offsets, complete } = scanned(cut, split);
           const resumed = Buffer.concat([cut.subarray(0, complete), merge(offsets, pieces)]);
           for (const [rank, prefix] of prefixes.entries()) {
             const own = mergedLines(resumed, prefix);
@@ -56,6 +57,14 @@ describe('the merged log of several ranks', () => {
     );
   });
 });
+
+/** Scans a merged log that comes in two pieces. */
+function scanned(merged: Buffer, split: number): MergedScan {
+  const scan = new MergedScan(prefixes);
+  scan.push(merged.subarray(0, split));
+  scan.push(merged.subarray(split));
+  return scan;
+}
 
 /** What the lines with a prefix hold, without it. */
 function mergedLines(merged: Buffer, prefix: string): string {

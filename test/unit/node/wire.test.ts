@@ -58,34 +58,61 @@ describe('words of the wire', () => {
 
 describe('states and events', () => {
   it('are parsed', () => {
-    assert.deepEqual(parseJobState(['running', '12']), { state: 'running', age: 12 });
-    assert.deepEqual(parseJobState(['ended', '137', '5', 'cancelled', '-']), {
+    assert.deepEqual(parseJobState(['running', '12', '1']), { state: 'running', age: 12, try: 1 });
+    assert.deepEqual(parseJobState(['pausing', '12', '2']), { state: 'pausing', age: 12, try: 2 });
+    assert.deepEqual(parseJobState(['waiting', '-', '1']), { state: 'waiting', try: 1 });
+    assert.deepEqual(parseJobState(['waiting', '9', '2']), { state: 'waiting', age: 9, try: 2 });
+    assert.deepEqual(parseJobState(['ended', '137', '5', 'timeout', '-', '1']), {
       state: 'ended',
       code: 137,
       age: 5,
-      how: 'cancelled',
+      how: 'timeout',
+      try: 1,
     });
-    assert.deepEqual(parseJobState(['ended', '0', '5', 'exit', '60']), {
+    assert.deepEqual(parseJobState(['ended', '0', '5', 'exit', '60', '3']), {
       state: 'ended',
       code: 0,
       age: 5,
       how: 'exit',
       ran: 60,
+      try: 3,
     });
-    assert.deepEqual(parseEvent(['X', 'u-0', '3', '0', 'exit']), {
+    assert.deepEqual(parseEvent(['T', 'u-0', '2', '1', '10']), {
+      kind: 'retrying',
+      uuid: 'u-0',
+      try: 2,
+      code: 1,
+      pauseS: 10,
+    });
+    assert.deepEqual(parseEvent(['X', 'u-0', '3', '0', 'exit', '1', 'v-0:0,2:1', 'w-0:-:0']), {
       kind: 'ended',
       uuid: 'u-0',
       code: 3,
       age: 0,
       how: 'exit',
+      try: 1,
+      next: [
+        { uuid: 'v-0', taken: { devices: [0, 2], alternative: 1 } },
+        { uuid: 'w-0', taken: { devices: [], alternative: 0 } },
+      ],
+    });
+    assert.deepEqual(parseEvent(['G', 'v-0:3:0']), {
+      kind: 'taken',
+      uuid: 'v-0',
+      taken: { devices: [3], alternative: 0 },
     });
     assert.equal(parseEvent(['Welcome', 'to', 'node-a']), undefined);
   });
 
   it('that make no sense are refused', () => {
     assert.throws(() => parseJobState(['asleep']), ProtocolError);
-    assert.throws(() => parseJobState(['running', 'x']), ProtocolError);
-    assert.throws(() => parseEvent(['X', 'u-0', '3', '0', 'eaten']), ProtocolError);
+    assert.throws(() => parseJobState(['running', 'x', '1']), ProtocolError);
+    assert.throws(() => parseEvent(['X', 'u-0', '3', '0', '7', '1']), ProtocolError);
+  });
+
+  it('takes an end that only a later version knows for one by an exit code', () => {
+    const end = parseEvent(['X', 'u-0', '3', '0', 'eaten', '1']);
+    assert.deepEqual(end?.kind === 'ended' && [end.code, end.how], [3, 'exit']);
   });
 });
 
@@ -113,7 +140,7 @@ describe('the reader', () => {
           }
           const found: string[] = [];
           const reader = new WireReader({
-            line: (text) => found.push(`line ${text}`),
+            line: (text) => void found.push(`line ${text}`),
             data: (slot, at, bytes) => {
               assert.equal(slot, 7);
               bytes.forEach((byte, index) => found.push(`byte ${at + index} ${byte}`));

@@ -28,6 +28,22 @@ describe('the scheduler on the worked example', () => {
     assert.deepEqual(starts(scheduler), ['4: node-a[0,1,2,3]']);
   });
 
+  it('lets in a gang that is passed for ever, by itself first in the queue or not, once the small jobs are held', () => {
+    const scheduler = aScheduler(aNode('a', devices(2, 'V100')), aNode('b', devices(2, 'V100')));
+    for (const id of [1, 2, 3, 4]) scheduler.submit(aJob(id, demand('1xV100')));
+    assert.equal(starts(scheduler).length, 4);
+    scheduler.submit(aJob(5, demand('2xV100', 2), { priority: 1000 }));
+    for (const id of [6, 7]) scheduler.submit(aJob(id, demand('1xV100')));
+    scheduler.release('1');
+    assert.deepEqual(starts(scheduler), ['6: a[0]']);
+    scheduler.setOrder('7', { held: true });
+    for (const id of ['2', '3', '4', '6']) {
+      assert.deepEqual(starts(scheduler), []);
+      scheduler.release(id);
+    }
+    assert.deepEqual(starts(scheduler), ['5: a[0,1] b[0,1]']);
+  });
+
   it('fits four jobs of 2 nodes × 4 V100 on 4 nodes × 8', () => {
     const scheduler = aScheduler(...['a', 'b', 'c', 'd'].map((id) => aNode(id, devices(8, 'V100'))));
     for (let id = 1; id <= 5; id++) scheduler.submit(aJob(id, demand('4xV100', 2)));

@@ -155,6 +155,42 @@ describe('a damaged store', () => {
     }
   });
 
+  it('goes back to the snapshot before, and loses nothing, when the last one is damaged or missing', () =>
+    inFolder(async (folder) => {
+      const { store } = await Store.open(folder, { engine, now: () => 5 });
+      for (const id of [1, 2, 3, 4, 5]) {
+        await store.addJob(aJob(id));
+        if (id === 2 || id === 4) await store.compact();
+      }
+      const state = stateOf(store);
+      await store.close();
+      const names = [SNAPSHOT, JOURNAL, `${SNAPSHOT}.previous`, `${JOURNAL}.previous`];
+      const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name))]));
+      const snapshot = files[SNAPSHOT] ?? Buffer.alloc(0);
+      for (let offset = 0; offset < snapshot.length; offset += 997) {
+        const back = await outcome({ ...files, [SNAPSHOT]: flipped(snapshot, offset, 0x10) });
+        assert.equal(back.state, state);
+      }
+      const { [SNAPSHOT]: _gone, ...without } = files;
+      assert.equal((await outcome(without)).state, state);
+      const damaged = { ...files, [SNAPSHOT]: flipped(snapshot, 99, 1) };
+      // Every byte of the journal before: what came after may not be there without a gap, and then it is refused.
+      const before = files[`${JOURNAL}.previous`] ?? Buffer.alloc(0);
+      let refused = 0;
+      for (let offset = 0; offset < before.length; offset++) {
+        const name = `${JOURNAL}.previous`;
+        const { state: found, error } = await outcome({ ...damaged, [name]: flipped(before, offset, 2) });
+        if (error) refused++;
+        else assert.equal(found, state, `byte ${offset}`);
+      }
+      assert.ok(refused > 0);
+      const both = await outcome({
+        ...damaged,
+        [`${SNAPSHOT}.previous`]: flipped(files[`${SNAPSHOT}.previous`] ?? snapshot, 500, 1),
+      });
+      assert.match(both.error?.message ?? '', /its checksum is wrong/);
+    }));
+
   it('says where a record in the middle is damaged, what was kept, and keeps the file', () =>
     inFolder(async (folder) => {
       const ends = [...compacted.journal.entries()].flatMap(([index, byte]) =>

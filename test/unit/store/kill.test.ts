@@ -18,6 +18,7 @@ describe('a killed process', () => {
       const engine = await loadSqlEngine(wasm);
       const folder = join(root, 'store');
       const acknowledged = new Set<string>();
+      let known = new Map<number, string>();
       for (let kill = 1; kill <= KILLS; kill++) {
         const child = start(program, [folder, wasm]);
         assert.ok(child.stdout);
@@ -34,17 +35,30 @@ describe('a killed process', () => {
 
         const { store, repair } = await Store.open(folder, { engine });
         assert.ok(repair === undefined || repair.kind === 'torn-tail', repair?.kind);
-        for (const job of store.liveJobs()) {
-          assert.deepEqual(job, aJob(job.id, job.message === undefined ? {} : { message: `m${job.id}` }));
-          acknowledged.delete(`a${job.id}`);
-          if (job.message !== undefined) acknowledged.delete(`u${job.id}`);
+        const stored = store.recentJobs('lab', 1_000_000);
+        const { jobs: archived, damaged } = await store.archivedJobs('lab', 1_000_000);
+        assert.deepEqual(damaged, []);
+        const found = new Map<number, string>();
+        for (const { id, status, message, ...rest } of [...stored, ...archived]) {
+          assert.ok(!found.has(id), `job ${id} is there twice`);
+          found.set(id, status);
+          const { endedAt, ...asMade } = rest;
+          assert.equal(endedAt, status === 'PENDING' ? undefined : id);
+          assert.deepEqual({ ...asMade, id, status: 'PENDING' }, aJob(id));
+          acknowledged.delete(`a${id}`);
+          if (message === `m${id}`) acknowledged.delete(`u${id}`);
         }
         acknowledged.delete('open');
         assert.deepEqual([...acknowledged], [], `lost at kill ${kill}`);
-        // Done jobs go, so that the store stays small and the archive is under the same fire.
-        for (const { uuid } of store.liveJobs())
-          void store.updateJob(uuid, { status: 'CANCELLED', endedAt: 1 });
-        await store.archive({ keepCount: 100 });
+        for (const [id, status] of known) {
+          assert.equal(found.get(id), status, `job ${id} is gone or changed since the kill before`);
+        }
+        known = found;
+        // The others end too, so that the store stays small.
+        for (const { uuid, id } of store.liveJobs()) {
+          void store.updateJob(uuid, { status: 'CANCELLED', endedAt: id });
+          known.set(id, 'CANCELLED');
+        }
         await store.close();
       }
     });

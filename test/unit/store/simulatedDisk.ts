@@ -74,6 +74,13 @@ export class SimulatedDisk implements Disk {
     this.changeNames(() => this.names.delete(path));
   }
 
+  list(path: string): Promise<string[]> {
+    const names = [...this.names.keys()].filter((name) => name.startsWith(`${path}/`));
+    return Promise.resolve(
+      names.map((name) => name.slice(path.length + 1)).filter((name) => !name.includes('/')),
+    );
+  }
+
   makeFolder = (): Promise<void> => Promise.resolve();
 
   async syncFolder(path: string): Promise<void> {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import type { JobRecord } from '../../../src/queue/jobRecord';
 import {
   Store,
   StoreClosedError,
   StoreConflictError,
   loadSqlEngine,
+  type ArchiveLimits,
   type SqlEngine,
 } from '../../../src/store';
 import { JOB_QUERIES } from '../../../src/store/database';
@@ -17,6 +19,10 @@ describe('the store', () => {
   before(async () => {
     engine = await loadSqlEngine();
   });
+
+  async function archived(store: Store, limits: ArchiveLimits): Promise<string[]> {
+    return (await store.archive(limits)).map(({ uuid }) => uuid);
+  }
 
   async function reopened(folder: string, store: Store): Promise<Store> {
     await store.close();
@@ -79,7 +85,7 @@ describe('the store', () => {
       await store.putCluster({ name: 'lab', definition: '{}' });
       assert.deepEqual([store.nextJobId('lab'), store.nextJobId('lab')], [1, 2]);
       await store.addJob(aJob(2, { status: 'FAILED', endedAt: 10 }));
-      assert.deepEqual(await store.archive({ keepCount: 0 }), ['uuid-2']);
+      assert.deepEqual(await archived(store, { keepCount: 0 }), ['uuid-2']);
       assert.deepEqual(store.recentJobs('lab', 9), []);
       await store.removeCluster('lab');
       await store.compact();
@@ -97,10 +103,63 @@ describe('the store', () => {
         aJob(1),
         ...[2, 3, 4].map((id) => aJob(id, { status: 'LOST', endedAt: ended + id })),
       ]);
-      assert.deepEqual(await store.archive({ olderThanMs: 2_000 }), []);
-      assert.deepEqual(await store.archive({ olderThanMs: 997 }), ['uuid-2']);
-      assert.deepEqual(await store.archive({ keepCount: 1 }), ['uuid-3']);
+      assert.deepEqual(await archived(store, { olderThanMs: 2_000 }), []);
+      assert.deepEqual(await archived(store, { olderThanMs: 997 }), ['uuid-2']);
+      assert.deepEqual(await archived(store, { keepCount: 0, except: new Set(['uuid-4']) }), ['uuid-3']);
+      assert.deepEqual(await archived(store, { keepCount: 1 }), []);
       assert.ok(existsSync(join(folder, 'archive', '2026-11.db')));
+      await store.close();
+    }));
+
+  it('counts by cluster what it keeps, and reads what it archived, newest first, without secrets', () =>
+    inFolder(async (folder) => {
+      let { store } = await Store.open(folder, { engine, now: () => Date.UTC(2026, 10, 24) });
+      const done = { status: 'SUCCEEDED', endedAt: 10 } as const;
+      await store.addJobs([1, 2, 3].map((id) => aJob(id, { ...done, sealedSecrets: 'sealed' })));
+      await store.addJobs([1, 2].map((id) => aJob(id, { ...done, cluster: 'two', uuid: `two-${id}` })));
+      assert.deepEqual(await archived(store, { keepCount: 2 }), ['uuid-1']);
+      assert.deepEqual(await archived(store, { keepCount: 1 }), ['uuid-2', 'two-1']);
+      store = await reopened(folder, store);
+      assert.deepEqual(store.archivedCounts(), new Map(Object.entries({ lab: 2, two: 1 })));
+      const read = async (limit: number, id?: number): Promise<unknown> => {
+        const { jobs, damaged } = await store.archivedJobs('lab', limit, id);
+        assert.deepEqual(damaged, []);
+        return jobs;
+      };
+      assert.deepEqual(await read(9), [aJob(2, done), aJob(1, done)]);
+      assert.deepEqual(await read(1), [aJob(2, done)]);
+      assert.deepEqual(await read(1, 1), [aJob(1, done)]);
+      assert.deepEqual(await read(1, 3), []);
+      await store.close();
+    }));
+
+  it('begins another file of the archive when one has grown large, and names one that is damaged', () =>
+    inFolder(async (folder) => {
+      let month = 9;
+      const { store } = await Store.open(folder, { engine, now: () => Date.UTC(2026, month, 24) });
+      const done = (id: number): JobRecord =>
+        aJob(id, { status: 'FAILED', endedAt: 1, message: 'x'.repeat(5_000_000) });
+      for (const id of [1, 2, 3]) {
+        await store.addJob(done(id));
+        assert.deepEqual(await archived(store, { keepCount: 0 }), [`uuid-${id}`]);
+      }
+      month = 10;
+      await store.addJob(done(4));
+      await store.archive({ keepCount: 0 });
+      const files = readdirSync(join(folder, 'archive')).sort();
+      assert.deepEqual(files, ['2026-10.2.db', '2026-10.db', '2026-11.db']);
+      const all = await store.archivedJobs('lab', 9);
+      assert.deepEqual(
+        all.jobs.map(({ id }) => id),
+        [4, 3, 2, 1],
+      );
+      truncateSync(join(folder, 'archive', '2026-10.db'), 100);
+      const rest = await store.archivedJobs('lab', 9);
+      assert.deepEqual(
+        rest.jobs.map(({ id }) => id),
+        [4, 3],
+      );
+      assert.deepEqual(rest.damaged, [join(folder, 'archive', '2026-10.db')]);
       await store.close();
     }));
 

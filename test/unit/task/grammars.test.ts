@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { envNameFlaw, parseAccelerator, parseCpus, parseMemory, taskNameFlaw } from '../../../src/task';
+import {
+  envNameFlaw,
+  parseAccelerator,
+  parseCpus,
+  parseMemory,
+  parseTimeLimit,
+  taskNameFlaw,
+} from '../../../src/task';
+import { timeLimitText } from '../../../src/queue';
 
 describe('an accelerator', () => {
   const good: [string, object][] = [
@@ -79,5 +87,27 @@ describe('names', () => {
   it('of variables follow the shell', () => {
     for (const name of ['A', '_a1']) assert.equal(envNameFlaw(name), undefined);
     assert.equal(envNameFlaw('1-a')?.replacement, '_1_a');
+  });
+});
+
+describe('time limits', () => {
+  it('are read as seconds, and written the same way', () => {
+    for (const [text, seconds, back] of [
+      ['90s', 90, '1m30s'],
+      ['30m', 1800, '30m'],
+      ['30', 1800, '30m'],
+      ['4h', 14_400, '4h'],
+      ['1d', 86_400, '1d'],
+      ['1h30m', 5400, '1h30m'],
+      [' 1D2H ', 93_600, '1d2h'],
+    ] as const) {
+      assert.equal(parseTimeLimit(text).value, seconds);
+      assert.equal(timeLimitText(seconds), back);
+    }
+  });
+
+  it('that mean nothing are refused with the forms', () => {
+    for (const text of ['', 'h', '4 h', '1m2h', '-1', '1.5h', '0', '0s', '366d', '4hours'])
+      assert.match(parseTimeLimit(text).flaw?.message ?? '', /time limit/i, text);
   });
 });

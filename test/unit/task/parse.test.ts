@@ -49,6 +49,15 @@ run: |
 `;
 
 describe('parseTask', () => {
+  it('honours the restarts after errors of job_recovery, and says that strategies have no effect', () => {
+    const recovery = (value: string): string => `resources: {job_recovery: ${value}}\nrun: echo`;
+    assert.equal(taskOf(recovery('{max_restarts_on_errors: 3}')).retries, 3);
+    assert.deepEqual(seen(recovery('{max_restarts_on_errors: 3}')), []);
+    assert.deepEqual(seen(recovery('none')), []);
+    assert.deepEqual(seen(recovery('FAILOVER')), ['information no-effect <job_recovery>']);
+    assert.deepEqual(seen(recovery('{strategy: FAILOVER}')), ['information no-effect <strategy>']);
+  });
+
   it('reads a whole file', () => {
     assert.deepEqual(taskOf(EXAMPLE), {
       name: 'train',
@@ -209,6 +218,10 @@ describe('parseTask', () => {
   it('warns of what SkyPilot takes but nobody means', () => {
     assert.deepEqual(seen('resources: {accelerators: 4xV100}'), ['warning count-before-name <4xV100>']);
     assert.deepEqual(seen('resources: {accelerators: "V100 :8"}'), ['warning stray-space <"V100 :8">']);
+    assert.deepEqual(seen('resources: {accelerators: A100-MIG-3g.20gb:2}'), [
+      'warning several-slices <A100-MIG-3g.20gb:2>',
+    ]);
+    assert.deepEqual(seen('resources: {accelerators: 3g.20gb}'), []);
     assert.deepEqual(seen('envs: {NO: 1}'), ['warning name-not-text <NO>']);
     assert.deepEqual(taskOf('resources: {accelerators: "V100 :8"}').resources, [
       { accelerator: { name: 'V100', count: 8 } },
@@ -217,12 +230,12 @@ describe('parseTask', () => {
 
   it('says which fields have no effect on an SSH cluster, never as an error', () => {
     const text =
-      'resources:\n  use_spot: true\n  infra: aws\n  region:\nservice: {replicas: 1}\nfile_mounts: {/d: s3://bucket}\nrun: x\n';
+      'resources:\n  use_spot: true\n  infra: aws\n  region:\nservice: {replicas: 1}\nfile_mounts: {/d: cos://bucket, /e: s3://b, /f: {source: s3://b}, /g: {source: s3://b, mode: COPY}}\nrun: x\n';
     assert.deepEqual(
       parseTask(text)
         .problems.filter(({ noEffect, severity }) => noEffect === true && severity === 'information')
         .map(({ start, end }) => text.slice(start, end)),
-      ['use_spot', 'infra', 'service', '/d'],
+      ['use_spot', 'infra', 'service', '/d', '/f'],
     );
     assert.ok(parseTask(text).task);
     assert.deepEqual(seen('resources: {infra: ssh/pool, accelerators: V100}'), []);

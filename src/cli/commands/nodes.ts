@@ -1,0 +1,56 @@
+import type { Command } from 'commander';
+import type { NodesChange } from '../../cluster';
+import { CliError, UsageError } from '../errors';
+import { EXIT } from '../exitCodes';
+import { known, withQueue, type Cli } from '../withQueue';
+
+/** `cq drain`, `cq undrain`, `cq add-node` and `cq remove-node`: the machines of a cluster that is there. */
+export function addNodes(program: Command, cli: Cli, end: (code: number) => void): void {
+  const change = async (cluster: string, names: readonly string[], made: NodesChange): Promise<void> => {
+    end(
+      await withQueue(cli, async (open) => {
+        known(open, cluster);
+        const there = open.queue.definition(cluster).nodes.map(({ name }) => name);
+        const missing = names.find((name) => !there.includes(name));
+        if (missing !== undefined)
+          throw new CliError(`${cluster} has no node ${missing} (it has: ${there.join(', ')})`);
+        await open.queue.changeNodes(cluster, made);
+        return EXIT.ok;
+      }),
+    );
+  };
+  program
+    .command('drain')
+    .description('let nodes start nothing new; what runs there goes on')
+    .argument('<cluster>')
+    .argument('<nodes...>')
+    .option('--undo', 'let them start jobs again')
+    .action((cluster: string, nodes: string[], flags: { undo?: boolean }) =>
+      change(cluster, nodes, flags.undo === true ? { undrain: nodes } : { drain: nodes }),
+    );
+  program
+    .command('undrain')
+    .description('let drained nodes start jobs again')
+    .argument('<cluster>')
+    .argument('<nodes...>')
+    .action((cluster: string, nodes: string[]) => change(cluster, nodes, { undrain: nodes }));
+  program
+    .command('remove-node')
+    .description('take nodes out of a cluster; refused while a job is there')
+    .argument('<cluster>')
+    .argument('<nodes...>')
+    .action((cluster: string, nodes: string[]) => change(cluster, nodes, { remove: nodes }));
+  program
+    .command('add-node')
+    .description('add machines to a cluster')
+    .argument('<cluster>')
+    .argument('[hosts...]', 'as you give them to ssh')
+    .option('--pool <name>', 'the hosts of a pool in ~/.sky/ssh_node_pools.yaml')
+    .action(async (cluster: string, hosts: string[], flags: { pool?: string }) => {
+      const { nodesOf, poolNodes, poolsFile } = await import('../../control');
+      const pooled = flags.pool === undefined ? [] : await poolNodes(poolsFile(), flags.pool);
+      const add = [...nodesOf(hosts), ...pooled];
+      if (add.length === 0) throw new UsageError('say which machines: HOST… or --pool POOL');
+      await change(cluster, [], { add });
+    });
+}

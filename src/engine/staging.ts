@@ -1,0 +1,640 @@
+import type { ClusterDefinition } from '../cluster';
+import { SessionClosedError, type AgentSession, type NodeJobState } from '../node';
+import type { JobRecord } from '../queue';
+import { rankUuid } from './jobRun';
+import { wantClass, wantKey, wantLine } from './want';
+
+/** What staging needs from its cluster. */
+export interface StagingHost {
+  readonly graceS: number;
+  definition(): ClusterDefinition;
+  /** Nodes that can be talked to. */
+  open(): readonly OpenNode[];
+  /** The waiting jobs in queue order. */
+  waiting(): Iterable<JobRecord>;
+  find(uuid: string): JobRecord | undefined;
+  /** Whether the job is one of this queue's, whatever became of it. */
+  isKnown(uuid: string): boolean;
+  /** What a waiting job still waits for. */
+  unfinished(uuid: string): readonly string[];
+  /** The node of a job that is dispatched, when it has only one. */
+  nodeOf(uuid: string): string | undefined;
+  /** Share of a node's GPUs (of its CPUs, without GPUs) that jobs hold, 0 to 1. */
+  load(node: string): number;
+  /** True while nothing new may start on the node. */
+  closed(node: string): boolean;
+  environment(record: JobRecord): string;
+  /** Brings a job's files to a node. */
+  prepare(record: JobRecord, node: string, session: AgentSession, signal: AbortSignal): Promise<void>;
+  /** Stores where a waiting job is staged; resolves when durable. */
+  store(uuid: string, staged: JobRecord['staged']): Promise<void>;
+  /** No node has the job any more: it waits here alone. */
+  recalled(uuid: string): void;
+  /** The job's nodes are gone for good, and whether one has started it nobody will know. */
+  abandoned(uuid: string, words: string): void;
+  /** A node has started the job. */
+  taken(uuid: string, node: string, state: NodeJobState): void;
+  /** Whether the job can be told about (its nodes are reached) has changed; while it cannot, it must not start elsewhere. */
+  reached(uuid: string, reached: boolean): void;
+  /** The node cannot keep anything (its disk). */
+  trouble(node: string, message: string): void;
+  changed(): void;
+}
+
+export interface OpenNode {
+  readonly node: string;
+  readonly session: AgentSession;
+}
+
+/** `planned`: not sent yet; `sent`: a node may or may not have it; `staged`: it has; `unsure`: asked for when it is back. */
+type Phase = 'planned' | 'sent' | 'staged' | 'unsure';
+
+interface Entry {
+  readonly uuid: string;
+  /** The nodes that may start it: one, or those that share a home. */
+  readonly nodes: readonly string[];
+  phase: Phase;
+  /** What its folder is called on the node. */
+  name: string | undefined;
+  /** It is to come back. */
+  recall: boolean;
+  /** The session that its folder was sent by. */
+  via: AgentSession | undefined;
+  /** Ends the sync of its files. */
+  readonly abort: AbortController;
+  /** It comes after a job that only a client can start. */
+  reserved: boolean;
+}
+
+// So many wait on one home at a time; the others follow when these have gone down to half.
+const MOST = 1_000;
+// Requests under way at a time, so that a cancel never waits behind a thousand of them.
+const WINDOW = 16;
+// So many that cannot be staged now are passed over in one look at the queue.
+const LOOK = 2_000;
+// How soon staging is tried again after the store could not take it.
+const RETRY_MS = 2_000;
+// A node takes a client that was silent for 45 s for gone (client_here in runner.sh).
+const HEARD_MS = 15_000;
+
+/**
+ * Jobs that wait on the nodes themselves, and start there also while no client is on: every waiting job for one node is
+ * put on exactly one home, in queue order, and taken back before it is started anywhere else. A job that is behind one
+ * that needs several nodes is staged as reserved: its node starts it only when no client is there to decide.
+ */
+export class Staging {
+  private readonly entries = new Map<string, Entry>();
+  private readonly queue: Entry[] = [];
+  private readonly recalls = new Set<Entry>();
+  /** Sessions that were asked for all that their nodes have. */
+  private readonly met = new WeakSet<AgentSession>();
+  private sending = 0;
+  private timer: NodeJS.Immediate | undefined;
+  private readonly heard: NodeJS.Timeout;
+  private places: Map<string, number> | undefined;
+  private waiters: (() => void)[] = [];
+  private resting: NodeJS.Timeout | undefined;
+  private closed = false;
+
+  constructor(private readonly host: StagingHost) {
+    this.heard = setInterval(() => this.beHeard(), HEARD_MS);
+    this.heard.unref();
+  }
+
+  /** A job of the store that was staged when the last engine stopped; it is asked for when its nodes are reached. */
+  restore(record: JobRecord): void {
+    if (!record.staged) return;
+    this.entries.set(record.uuid, {
+      uuid: record.uuid,
+      nodes: record.staged.nodes,
+      phase: 'unsure',
+      name: undefined,
+      recall: record.cancelling === true || record.held === true,
+      reserved: false,
+      via: undefined,
+      abort: new AbortController(),
+    });
+  }
+
+  /** True when a node may start the job by itself. */
+  has(uuid: string): boolean {
+    return this.entries.has(uuid);
+  }
+
+  /** Where a job is staged, for a person: `staged on node-b, 3rd`; undefined when it is not (yet). */
+  words(uuid: string): string | undefined {
+    const entry = this.entries.get(uuid);
+    if (entry?.phase === 'unsure')
+      return `staged on ${entry.nodes.join(', ')}, which cannot be reached: it starts there, or when that is back`;
+    if (entry?.phase !== 'staged') return undefined;
+    this.places ??= this.countPlaces();
+    return `staged on ${entry.nodes.join(', ')}, ${ordinal(this.places.get(uuid) ?? 1)}`;
+  }
+
+  /** True when a node has the job and starts it, whatever becomes of this process. */
+  isStaged(uuid: string): boolean {
+    return this.entries.get(uuid)?.phase === 'staged';
+  }
+
+  /** True when the job may be on nodes, and those can be asked. */
+  isReached(uuid: string): boolean {
+    const entry = this.entries.get(uuid);
+    return entry !== undefined && entry.phase !== 'unsure';
+  }
+
+  /** True while jobs are on their way to nodes, or about to be sent. */
+  get isSending(): boolean {
+    return this.timer !== undefined || this.sending > 0 || this.queue.length > 0;
+  }
+
+  /** How many wait on nodes. */
+  get size(): number {
+    let size = 0;
+    for (const { phase } of this.entries.values()) if (phase === 'staged') size++;
+    return size;
+  }
+
+  /** Something has changed: what should be staged and is not, soon will be. */
+  plan(): void {
+    if (this.closed || this.timer) return;
+    this.timer = setImmediate(() => {
+      this.timer = undefined;
+      if (this.closed) return;
+      this.flushRecalls();
+      this.fill();
+    });
+  }
+
+  /** Takes a job back; `recalled` or `taken` follows, when its nodes are reached. */
+  recall(uuid: string): void {
+    const entry = this.entries.get(uuid);
+    if (!entry) return;
+    entry.recall = true;
+    if (entry.phase === 'planned') this.release(entry);
+    else {
+      this.recalls.add(entry);
+      this.plan();
+    }
+  }
+
+  /** Takes back all that a node might start. */
+  withdraw(node: string): void {
+    for (const entry of [...this.entries.values()]) if (entry.nodes.includes(node)) this.recall(entry.uuid);
+  }
+
+  /** Resolves when no job is staged on the node any more, or its word cannot be had. */
+  async returned(node: string): Promise<void> {
+    const left = (): boolean =>
+      [...this.entries.values()].some(({ nodes, phase }) => nodes.includes(node) && phase !== 'unsure');
+    while (!this.closed && left()) await new Promise<void>((resolve) => this.waiters.push(resolve));
+  }
+
+  /** The node is gone for good: what it may have is given up, unless another node of its home can tell. */
+  abandon(node: string): void {
+    for (const entry of [...this.entries.values()]) {
+      if (entry.phase !== 'unsure' || !entry.nodes.includes(node)) continue;
+      this.forget(entry);
+      this.host.abandoned(
+        entry.uuid,
+        `it was staged on ${node}, which could not be reached when it was removed: it may have run there`,
+      );
+    }
+  }
+
+  /** The job's place in the queue has changed. */
+  moved(): void {
+    this.places = undefined;
+    this.plan();
+  }
+
+  /** The node says that it has started the job. */
+  taken(uuid: string, node: string, state: NodeJobState): void {
+    const entry = this.entries.get(uuid);
+    if (!entry) return;
+    this.forget(entry);
+    this.host.taken(uuid, node, state);
+  }
+
+  /** A session to a node is open: asks for all that it may have. */
+  async reconcile(node: string, session: AgentSession): Promise<void> {
+    const open = new Set(this.host.open().map((other) => other.session));
+    const mine = [...this.entries.values()].filter(
+      ({ nodes, phase, via }) =>
+        nodes.includes(node) && (phase === 'staged' || phase === 'unsure' || (via && !open.has(via))),
+    );
+    const isNew = !this.met.has(session);
+    this.met.add(session);
+    if (mine.length === 0 && !isNew) return;
+    const names = new Map(
+      (await session.staged()).map((name) => [name.slice(name.lastIndexOf('.') + 1), name]),
+    );
+    const asked: Entry[] = [];
+    for (const entry of mine) {
+      const name = names.get(rankUuid(entry.uuid, 0));
+      if (name === undefined) asked.push(entry);
+      else {
+        entry.name = name;
+        this.confirm(entry);
+      }
+    }
+    // Taken back, not only asked for: a folder that is renamed just then may be missing from a listing.
+    if (asked.length > 0) await this.takeBack(node, session, asked);
+    const strays = [...names].filter(([uuid]) => this.isStray(uuid.slice(0, uuid.lastIndexOf('-'))));
+    await session.recall(strays.map(([, name]) => name));
+    this.plan();
+  }
+
+  /** A job of ours that lies on a node though it was given up, by a request that a broken connection still carried. */
+  private isStray(uuid: string): boolean {
+    return !this.entries.has(uuid) && this.host.isKnown(uuid);
+  }
+
+  /** A node is gone: what it has is not known until it is back. */
+  detached(node: string): void {
+    const open = new Set(this.host.open().map((other) => other.node));
+    for (const entry of this.entries.values()) {
+      if (!entry.nodes.includes(node) || entry.phase === 'planned') continue;
+      if (entry.nodes.some((other) => other !== node && open.has(other))) continue;
+      entry.phase = 'unsure';
+      this.host.reached(entry.uuid, false);
+    }
+    this.wakeWaiters();
+    this.places = undefined;
+  }
+
+  close(): void {
+    this.closed = true;
+    clearImmediate(this.timer);
+    clearInterval(this.heard);
+    clearTimeout(this.resting);
+  }
+
+  /** Plans and sends what waits and is not staged, up to what a home may have. */
+  private fill(): void {
+    const homes = this.resting ? [] : this.homes();
+    if (homes.length > 0) {
+      let gang = false;
+      let passed = 0;
+      const renames = new Map<Home, [string, string][]>();
+      for (const record of this.host.waiting()) {
+        const behind = gang;
+        if (record.demand.numNodes > 1 && record.held !== true) gang = true;
+        const entry = this.entries.get(record.uuid);
+        if (entry) this.rename(entry, record, behind, homes, renames);
+        else if (passed++ > LOOK || homes.every((home) => home.full)) break;
+        else if (isStageable(record) && this.assign(record, homes, behind)) passed--;
+      }
+      for (const [home, names] of renames) {
+        home.nodes[0]?.session.rekey(names).catch(() => undefined);
+        this.places = undefined;
+      }
+    }
+    this.send();
+  }
+
+  /** A staged job whose place has changed gets its new name. */
+  private rename(
+    entry: Entry,
+    record: JobRecord,
+    reserved: boolean,
+    homes: readonly Home[],
+    renames: Map<Home, [string, string][]>,
+  ): void {
+    entry.reserved = reserved;
+    if (entry.phase !== 'staged' || entry.name === undefined || entry.recall) return;
+    const home = homes.find(({ nodes }) => nodes.some(({ node }) => entry.nodes.includes(node)));
+    const name = `${wantKey(record, reserved)}${entry.name.slice(entry.name.indexOf('.'))}`;
+    if (!home || name === entry.name) return;
+    renames.set(home, [...(renames.get(home) ?? []), [entry.name, name]]);
+    entry.name = name;
+  }
+
+  /** Gives a job to the home that will be free for it first, as far as that can be known. */
+  private assign(record: JobRecord, homes: readonly Home[], reserved: boolean): boolean {
+    const before = this.host.unfinished(record.uuid);
+    const able = homes.filter(
+      (home) =>
+        !home.full &&
+        before.every((other) => this.isOn(other, home)) &&
+        home.nodes.some(({ want }) => want(record) !== undefined),
+    );
+    const [best] = able.sort((a, b) => a.load - b.load);
+    if (!best) return false;
+    best.add(weightOf(record));
+    const nodes = best.nodes.filter(({ want }) => want(record) !== undefined).map(({ node }) => node);
+    const { uuid } = record;
+    const entry: Entry = {
+      uuid,
+      nodes,
+      phase: 'planned',
+      name: undefined,
+      recall: false,
+      reserved,
+      via: undefined,
+      abort: new AbortController(),
+    };
+    this.entries.set(uuid, entry);
+    this.queue.push(entry);
+    return true;
+  }
+
+  /** Whether a job that is waited for ends where this home sees it. */
+  private isOn(uuid: string, home: Home): boolean {
+    const entry = this.entries.get(uuid);
+    const node = this.host.nodeOf(uuid);
+    return home.nodes.some((other) => other.node === node || entry?.nodes.includes(other.node) === true);
+  }
+
+  private send(): void {
+    while (this.sending < WINDOW) {
+      const entry = this.queue.shift();
+      if (!entry) return;
+      this.sending++;
+      void this.stage(entry).finally(() => {
+        this.sending--;
+        if (this.closed) return;
+        this.send();
+      });
+    }
+  }
+
+  private async stage(entry: Entry): Promise<void> {
+    const given = (): boolean => this.closed || this.entries.get(entry.uuid) !== entry;
+    if (given()) return;
+    try {
+      await this.host.store(entry.uuid, { nodes: entry.nodes });
+    } catch {
+      if (given()) return;
+      this.resting ??= setTimeout(() => {
+        this.resting = undefined;
+        this.plan();
+      }, RETRY_MS);
+      this.release(entry);
+      return;
+    }
+    const open = this.host.open().filter(({ node }) => entry.nodes.includes(node));
+    for (const { node, session } of open) {
+      const record = this.host.find(entry.uuid);
+      if (given() || !record) return;
+      const failed = await this.host
+        .prepare(record, node, session, entry.abort.signal)
+        .catch((error: unknown) => error ?? true);
+      if (failed === undefined) continue;
+      if (given()) return;
+      this.blame(node, session, failed);
+      this.release(entry);
+      return;
+    }
+    const record = this.host.find(entry.uuid);
+    const [via] = open;
+    if (given() || !record) return;
+    if (!via || entry.recall) this.release(entry);
+    else await this.put(entry, record, via, open);
+  }
+
+  private async put(
+    entry: Entry,
+    record: JobRecord,
+    via: OpenNode,
+    open: readonly OpenNode[],
+  ): Promise<void> {
+    const want = this.wantOf(entry, record, open);
+    const after = this.host.unfinished(entry.uuid).map((uuid) => rankUuid(uuid, 0));
+    const folder = `${wantClass(record.cluster, want, after)}.${rankUuid(entry.uuid, 0)}`;
+    entry.name = `${wantKey(record, entry.reserved)}.${folder}`;
+    entry.phase = 'sent';
+    entry.via = via.session;
+    const { snapshot, timeoutS, retries, run = 'true' } = record.spec;
+    try {
+      const answer = await via.session.stage({
+        name: entry.name,
+        graceS: this.host.graceS,
+        ...(snapshot === undefined ? {} : { snapshot }),
+        ...(timeoutS === undefined ? {} : { timeoutS }),
+        ...(retries === undefined ? {} : { retries }),
+        env: this.host.environment(record),
+        run,
+        want,
+        after,
+      });
+      if (this.entries.get(entry.uuid) !== entry) return;
+      if (answer.state === 'staged') this.confirm(entry);
+      else await this.learn(entry, via.node, answer);
+      // When nothing runs there, no end of a job would start it.
+      if (this.queue.length === 0 && this.sending === 1) await this.kick();
+    } catch (error) {
+      // Of a connection that broke nobody knows what it carried: the node is asked when it is back.
+      if (error instanceof SessionClosedError || this.entries.get(entry.uuid) !== entry) return;
+      this.blame(via.node, via.session, error);
+      this.release(entry);
+    }
+  }
+
+  /** The node said no, and gets nothing for a while; a connection that broke is no fault of its. */
+  private blame(node: string, session: AgentSession, error: unknown): void {
+    if (!this.host.open().some((other) => other.session === session)) return;
+    const words = error instanceof Error ? error.message : String(error);
+    this.host.trouble(node, `${node} cannot take jobs: ${words}`);
+  }
+
+  private wantOf(entry: Entry, record: JobRecord, open: readonly OpenNode[]): string {
+    const { nodes } = this.host.definition();
+    const lines = open.flatMap(({ node, session }) => {
+      const definition = nodes.find(({ name }) => name === node && entry.nodes.includes(node));
+      return (definition && wantLine({ definition, id: session.node }, record.demand)) ?? [];
+    });
+    return lines.map((line) => `${line}\n`).join('');
+  }
+
+  /** Asks at once for what is to be taken back: one message per home, however many that are. */
+  flushRecalls(): void {
+    if (this.recalls.size === 0) return;
+    const left = new Set([...this.recalls].filter(({ phase }) => phase === 'staged' || phase === 'sent'));
+    this.recalls.clear();
+    for (const { node, session } of this.host.open()) {
+      const mine = [...left].filter(({ nodes }) => nodes.includes(node));
+      for (const entry of mine) left.delete(entry);
+      if (mine.length > 0) void this.takeBack(node, session, mine);
+    }
+  }
+
+  private async takeBack(node: string, session: AgentSession, entries: readonly Entry[]): Promise<void> {
+    try {
+      const states = await session.recall(
+        entries.map(({ name, uuid }) => name ?? `0.0.${rankUuid(uuid, 0)}`),
+      );
+      // None after the other: by the time another node has answered, these states would be old.
+      await Promise.all(
+        entries.map(async (entry) => {
+          const state = states.get(rankUuid(entry.uuid, 0));
+          if (!state || this.entries.get(entry.uuid) !== entry) return;
+          if (state.state === 'recalled') this.release(entry);
+          else await this.learn(entry, node, state);
+        }),
+      );
+    } catch {
+      // Asked again when the node is back: `recall` is still set.
+    }
+    this.plan();
+  }
+
+  /** What one node says of a job that is not staged there: it has it, or (of several that share a home) another has. */
+  private async learn(entry: Entry, node: string, state: NodeJobState): Promise<void> {
+    if (this.entries.get(entry.uuid) !== entry) return;
+    if (state.state !== 'unknown' && state.state !== 'new') {
+      this.taken(entry.uuid, node, state);
+      return;
+    }
+    const others = entry.nodes.filter((other) => other !== node);
+    const open = this.host.open();
+    for (const other of others) {
+      const session = open.find((candidate) => candidate.node === other)?.session;
+      const states = await session?.query([rankUuid(entry.uuid, 0)]).catch(() => undefined);
+      const answer = states?.get(rankUuid(entry.uuid, 0));
+      if (this.entries.get(entry.uuid) !== entry) return;
+      if (!answer) {
+        entry.phase = 'unsure';
+        this.host.reached(entry.uuid, false);
+        return;
+      }
+      if (answer.state !== 'unknown' && answer.state !== 'new') {
+        this.taken(entry.uuid, other, answer);
+        return;
+      }
+    }
+    this.release(entry);
+  }
+
+  private confirm(entry: Entry): void {
+    const before = entry.phase;
+    entry.phase = 'staged';
+    this.places = undefined;
+    if (before === 'unsure') this.host.reached(entry.uuid, true);
+    if (entry.recall) {
+      this.recalls.add(entry);
+      this.plan();
+    }
+    this.host.changed();
+  }
+
+  private release(entry: Entry): void {
+    const before = entry.phase;
+    this.forget(entry);
+    if (before === 'unsure') this.host.reached(entry.uuid, true);
+    void this.host.store(entry.uuid, undefined).catch(() => undefined);
+    this.host.recalled(entry.uuid);
+    this.plan();
+  }
+
+  private forget(entry: Entry): void {
+    this.entries.delete(entry.uuid);
+    entry.abort.abort();
+    this.wakeWaiters();
+    this.recalls.delete(entry);
+    this.places = undefined;
+  }
+
+  private wakeWaiters(): void {
+    for (const wake of this.waiters.splice(0)) wake();
+  }
+
+  private async kick(): Promise<void> {
+    await Promise.allSettled(this.host.open().map(({ session }) => session.kick()));
+  }
+
+  private beHeard(): void {
+    const reserved = [...this.entries.values()].filter(({ name }) => name?.split('.')[0]?.endsWith('a'));
+    for (const { node, session } of this.host.open())
+      if (reserved.some(({ nodes }) => nodes.includes(node))) session.ping().catch(() => undefined);
+  }
+
+  private countPlaces(): Map<string, number> {
+    const places = new Map<string, number>();
+    const byHome = new Map<string, number>();
+    const staged = [...this.entries.values()].filter(({ phase }) => phase === 'staged');
+    for (const { uuid, nodes } of staged.sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1))) {
+      const home = nodes.join(' ');
+      const place = (byHome.get(home) ?? 0) + 1;
+      byHome.set(home, place);
+      places.set(uuid, place);
+    }
+    return places;
+  }
+
+  /** The homes that can be reached now, with what is staged on each. */
+  private homes(): Home[] {
+    const definition = this.host.definition();
+    const homes = new Map<string, Home>();
+    for (const { node, session } of this.host.open()) {
+      const known = definition.nodes.find(({ name }) => name === node);
+      if (!known?.inventory || this.host.closed(node)) continue;
+      const home = homes.get(session.home) ?? new Home();
+      homes.set(session.home, home);
+      const wants = new Map<JobRecord['demand'], string | undefined>();
+      home.nodes.push({
+        node,
+        session,
+        want: ({ demand }) => {
+          if (!wants.has(demand))
+            wants.set(demand, wantLine({ definition: known, id: session.node }, demand));
+          return wants.get(demand);
+        },
+      });
+      home.share(known.inventory.devices.length || known.inventory.cpus, this.host.load(node));
+    }
+    const byNode = new Map([...homes.values()].flatMap((home) => home.nodes.map(({ node }) => [node, home])));
+    for (const { uuid, nodes } of this.entries.values()) {
+      const home = byNode.get(nodes[0] ?? '');
+      const record = home && this.host.find(uuid);
+      if (record) home.add(weightOf(record));
+    }
+    return [...homes.values()];
+  }
+}
+
+/** Nodes that share a home, mostly one. */
+class Home {
+  readonly nodes: {
+    readonly node: string;
+    readonly session: AgentSession;
+    readonly want: (record: JobRecord) => string | undefined;
+  }[] = [];
+  private capacity = 0;
+  private taken = 0;
+  private count = 0;
+
+  share(capacity: number, load: number): void {
+    this.capacity += capacity;
+    this.taken += load * capacity;
+  }
+
+  add(weight: number): void {
+    this.count++;
+    this.taken += weight;
+  }
+
+  get load(): number {
+    return this.taken / Math.max(1, this.capacity);
+  }
+
+  get full(): boolean {
+    return this.count >= MOST;
+  }
+}
+
+/** Devices, or CPUs for a job without. */
+function weightOf({ demand }: JobRecord): number {
+  const [first] = demand.alternatives;
+  return first?.gpu?.count ?? first?.cpus ?? 1;
+}
+
+/** Whether a node could start the job by itself. */
+export function isStageable({ demand, held, cancelling, spec }: JobRecord): boolean {
+  return demand.numNodes === 1 && held !== true && cancelling !== true && spec.phase === undefined;
+}
+
+function ordinal(n: number): string {
+  const tens = n % 100;
+  const suffix = tens > 10 && tens < 14 ? 'th' : (['th', 'st', 'nd', 'rd'][n % 10] ?? 'th');
+  return `${n}${suffix}`;
+}

@@ -1,0 +1,175 @@
+#!perl
+# The agent where the node has perl: the same files, locks and lines as in agent.sh, which begins with it, without a fork for
+# each step. What is rare is left to agent.sh (`by_shell`, `ask`). `perl -x` finds this at the end of agent.sh.
+#   perl -x agent.sh session   one per connection (session.pl, relay.pl), and by forks of it the supervisors of the jobs that
+#                              it starts (supervisor.pl, tree.pl)
+#   perl -x agent.sh runner    while staged jobs wait for what no end of a job here will tell of (walk.pl)
+use strict;
+use Config;
+
+our ($AGENT, $HOME, $NODE) = ($0, $ENV{HOME}, $ENV{CLUSTER_QUEUE_NODE});
+our $QUEUE = "$HOME/.cluster-queue";
+our ($ROOT, $STAGED, $WORK) = ("$QUEUE/$NODE", "$QUEUE/staged", "$QUEUE/work");
+our $BOOT = first_line($ENV{CLUSTER_QUEUE_BOOT_ID_FILE} || '/proc/sys/kernel/random/boot_id') // 'none';
+
+# Perl has no names for system calls, whose numbers never change, and the module that has O_EXCL and its like takes longer
+# to load than a job to start.
+my %CALLS = (
+  x86_64      => [294, 254, 255, 112, 319],
+  aarch64     => [26, 27, 28, 157, 279],
+  riscv64     => [26, 27, 28, 157, 279],
+  ppc64le     => [318, 276, 277, 66, 360],
+  powerpc64le => [318, 276, 277, 66, 360],
+);
+my ($machine) = $Config{archname} =~ /^(\w+)-linux/;
+our ($INOTIFY_INIT, $INOTIFY_ADD, $INOTIFY_REMOVE, $SETSID, $MEMFD) = @{$CALLS{$machine // ''} || by_other_means()};
+our ($O_RDWR, $O_NONBLOCK, $O_NEW, $O_APPEND) = (2, 04000, 0301, 02101);
+our ($SHARED, $EXCLUSIVE, $AT_ONCE) = (1, 2, 4);
+our $NOHANG = 1;
+
+# The jobs' environment is the session's own, which perl itself was kept from.
+for my $name ('PERL5OPT', 'PERL5LIB') {
+  my $kept = delete $ENV{"CQ_$name"};
+  if (defined $kept) { $ENV{$name} = $kept } else { delete $ENV{$name} }
+}
+
+# The first line of a file, or nothing.
+sub first_line {
+  open(my $file, '<', $_[0]) or return undef;
+  my $line = <$file>;
+  return undef unless defined $line;
+  chomp $line;
+  return $line;
+}
+
+# The words of a file's first line.
+sub words_of { return split ' ', first_line($_[0]) // '' }
+
+# Writes a file anew; fails on a full disk.
+sub put {
+  my ($path, $text, $mode) = @_;
+  open(my $file, $mode || '>', $path) or return 0;
+  return print({$file} $text) && close $file;
+}
+
+# Writes over the beginning of a file, which is made when it is not there, and leaves the rest.
+sub put_over {
+  my ($path, $text) = @_;
+  sysopen(my $file, $path, $O_RDWR | 0100, 0600) or return 0;
+  my $written = syswrite($file, $text);
+  return defined $written && $written == length $text;
+}
+
+# Makes an empty file that nobody else has made.
+sub put_new {
+  sysopen(my $file, $_[0], $O_NEW, 0600) or return 0;
+  return 1;
+}
+
+# Seconds on a clock that nobody sets, and whole ones.
+sub clock { return (words_of('/proc/uptime'))[0] }
+sub uptime { return int clock() }
+
+# What follows the name in /proc/PID/stat: state, parent, group, session, …; nothing when it is gone or a zombie.
+sub stat_of {
+  my $line = first_line("/proc/$_[0]/stat") // return;
+  $line =~ s/^.*\) // or return;
+  my @fields = split ' ', $line;
+  return if $fields[0] eq 'Z' || $fields[0] eq 'X';
+  return @fields;
+}
+
+# The start time of a process, which is unique with its pid; nothing when it is gone.
+sub start_of { return (stat_of($_[0]))[19] }
+
+sub lives {
+  my ($pid, $began) = @_;
+  return 0 unless $pid;
+  my $start = start_of($pid);
+  return defined $start && $start eq $began;
+}
+
+# The file of a job that was staged on this node, where there is one; else the file of that name.
+sub of_node {
+  my ($path) = @_;
+  return -e "$path.$NODE" ? "$path.$NODE" : $path;
+}
+
+# The file that says who supervises a job (directory).
+sub sup_file { return of_node("$_[0]/sup") }
+
+# The names in a folder that match, in the order of their bytes.
+sub entries {
+  my ($folder, $pattern) = @_;
+  opendir(my $all, $folder) or return;
+  my @names = sort grep { $_ =~ $pattern } readdir $all;
+  return @names;
+}
+
+# Pushes one line to every open session. A client that stopped reading may have a mux that does not read either; it must
+# not hold up a job, and asks anew when it is back.
+sub push_line {
+  my ($line) = @_;
+  for my $session (entries("$ROOT/sessions", qr/^[0-9]/)) {
+    my $path = "$ROOT/sessions/$session";
+    next unless -p "$path/ev" && sysopen(my $fifo, "$path/ev", $O_RDWR | $O_NONBLOCK);
+    my $tries = 0;
+    until (defined syswrite($fifo, "$line\n")) {
+      # EAGAIN, EINTR
+      last unless $! == 11 || $! == 4;
+      if (++$tries > 500) {
+        kill 'TERM', $session if lives($session, first_line("$path/start") // '');
+        last;
+      }
+      pause(0.01);
+    }
+  }
+}
+
+# Waits so many seconds, or until a signal comes.
+sub pause { select(undef, undef, undef, $_[0]) }
+
+# What a process that starts others has open and they must not have.
+our @PRIVATE;
+
+# Forks a process with a session of its own. Returns its pid, and 0 in it.
+sub detach {
+  my $pid = fork // return undef;
+  return $pid if $pid;
+  syscall($SETSID);
+  $SIG{$_} = 'DEFAULT' for 'CHLD', 'PIPE', 'HUP', 'TERM', 'INT';
+  close $_ for @PRIVATE;
+  @PRIVATE = ();
+  delete $ENV{CQ_SESSION};
+  silence();
+  return 0;
+}
+
+sub silence {
+  open(STDIN, '<', '/dev/null');
+  open(STDOUT, '>', '/dev/null');
+  open(STDERR, '>', '/dev/null');
+}
+
+# Runs a program to its end; whether it succeeded.
+sub run { return system({ $_[0] } @_) == 0 }
+
+# Lets agent.sh do what is rare. Returns what it printed.
+sub by_shell {
+  my $pid = open(my $said, '-|') // return '';
+  if (!$pid) {
+    forget_leases();
+    exec('sh', $AGENT, @_) or exit 127;
+  }
+  local $/;
+  my $text = <$said>;
+  close $said;
+  return $text // '';
+}
+
+# Where the system lacks what this needs, agent.sh does it all.
+sub by_other_means {
+  $ENV{CLUSTER_QUEUE_RELAY} = 'no';
+  exec 'bash', $AGENT, @ARGV;
+  exit 1;
+}

@@ -1,0 +1,194 @@
+# ---------------------------------------------------------------- what goes to the client: lines first, and logs as they grow
+
+# Bytes of a log in one frame: as long as one frame takes, events wait.
+our $SLICE = 262144;
+# A client that has not read so many bytes of events is gone; it asks anew when it comes back.
+our $MOST_WAITING = $ENV{CLUSTER_QUEUE_MOST_WAITING} || 8388608;
+# Seconds between looks at a log that inotify has no room for (fs.inotify.max_user_watches).
+our $POLL = 0.1;
+our ($MODIFY, $DELETE_SELF, $IGNORED, $Q_OVERFLOW) = (0x2, 0x400, 0x8000, 0x4000);
+
+our ($inotify, $notes, $out, $is_socket, $own);
+our %slots;    # number => { uuid, log, parts, offset, watch, over, dirty }; parts: where they begin, see logs.sh
+our %watched;  # inotify's number => { slot number => 1 }
+our @dirty;    # slots whose logs may have grown, in turn
+our ($lines, $pending) = ('', '');
+
+# Opens what this needs; fails where the system has none of it.
+sub open_relay {
+  $inotify = syscall($INOTIFY_INIT, 0);
+  return 0 if $inotify < 0 || !open($notes, '<&=', $inotify);
+  # Another description of a pipe, so that not waiting for it concerns nobody else; of a socket there is only the one,
+  # which sshd also reads requests into.
+  $is_socket = -S STDOUT;
+  if ($is_socket) { $out = \*STDOUT }
+  else { sysopen($out, '/proc/self/fd/1', 1 | $O_NONBLOCK) or return 0 }
+  return 1;
+}
+
+sub reply { $lines .= "$_[0]\n" }
+
+# Makes the next bytes to send: lines first, then a frame of each log that has grown, as many as make up a slice.
+sub fill {
+  return if length $pending;
+  ($pending, $lines) = ($lines, '');
+  while (@dirty && length $pending < $SLICE) {
+    my $number = shift @dirty;
+    my $slot = $slots{$number} or next;
+    $slot->{dirty} = 0;
+    my $count = read_log($slot, my $bytes);
+    if ($count) {
+      $pending .= "D $number $slot->{offset} $count\n$bytes";
+      $slot->{offset} += $count;
+      # There may be more, also in the next part; of a log that is over there is more until nothing is read.
+      mark($number) if $count == $SLICE || $slot->{over} || @{$slot->{parts}};
+    } elsif ($slot->{over}) {
+      $pending .= "E $number $slot->{offset}\n";
+      unfollow($number);
+    }
+  }
+}
+
+# Returns how many bytes there were from where the slot stands, which is moved on where parts of the log were dropped.
+sub read_log {
+  my ($slot) = @_;
+  for (my $looked = 0;;) {
+    my ($start, $next) = find_part($slot);
+    if (sysopen(my $log, part_file($slot, $start), 0)) {
+      sysseek($log, $slot->{offset} - $start, 0);
+      # The file system failed (a home over NFS): the client asks again, and never takes a part for the whole.
+      my $count = sysread($log, $_[1], $SLICE) // end_session();
+      # Where another follows, this one had ended before it was read.
+      return $count if $count || !defined $next;
+      $slot->{offset} = $next;
+    } elsif ($start) {
+      # Dropped since they were listed.
+      end_session() if $looked++ > 100;
+      list_parts($slot);
+    } elsif (defined $next) {
+      $slot->{offset} = $next;
+    } else {
+      return 0;
+    }
+  }
+}
+
+# Where the part begins that has the slot's offset, or would, and the one after it.
+sub find_part {
+  my ($slot) = @_;
+  my $start = 0;
+  for (@{$slot->{parts}}) {
+    return ($start, $_) if $_ > $slot->{offset};
+    $start = $_;
+  }
+  return ($start, undef);
+}
+
+sub part_file {
+  my ($slot, $start) = @_;
+  return $start ? "$slot->{log}.$start" : $slot->{log};
+}
+
+sub list_parts {
+  my ($slot) = @_;
+  my ($folder) = $slot->{log} =~ m{(.*)/}s;
+  opendir(my $entries, $folder);
+  $slot->{parts} = [sort { $a <=> $b } map { /^run\.log\.(\d+)$/ ? $1 : () } $entries ? readdir $entries : ()];
+}
+
+sub send_pending {
+  while (length $pending) {
+    # 0x40: MSG_DONTWAIT
+    my $sent = $is_socket ? send($out, $pending, 0x40) : syswrite($out, $pending);
+    if (defined $sent) { substr($pending, 0, $sent, ''); next }
+    # EAGAIN, EINTR; the module that has their names takes a millisecond.
+    return if $! == 11 || $! == 4;
+    end_session();
+  }
+}
+
+sub take_notes {
+  sysread($notes, my $bytes, 65536) or return;
+  while (length $bytes >= 16) {
+    my ($watch, $mask, undef, $name) = unpack('lLLL', $bytes);
+    substr($bytes, 0, 16 + $name, '');
+    # The session died without a word, and the next one has tidied up after it.
+    exit 0 if $watch == $own && $mask & ($DELETE_SELF | $IGNORED);
+    mark($mask & $Q_OVERFLOW ? keys %slots : keys %{$watched{$watch} || {}});
+  }
+}
+
+sub mark {
+  for my $number (@_) {
+    push @dirty, $number unless $slots{$number}{dirty}++;
+  }
+}
+
+# The job's last byte is in its log: its followers get the rest, and the end.
+sub over {
+  my ($uuid) = @_;
+  for my $number (of_job($uuid)) {
+    $slots{$number}{over} = 1;
+    mark($number);
+  }
+}
+
+sub of_job {
+  my ($uuid) = @_;
+  return grep { $slots{$_}{uuid} eq $uuid } keys %slots;
+}
+
+sub follow {
+  my ($number, $uuid, $offset) = @_;
+  my $job = "$ROOT/jobs/$uuid";
+  my $slot = $slots{$number} = { uuid => $uuid, log => "$job/run.log", offset => $offset };
+  if (-e "$job/exit" || !-d $job) {
+    $slot->{over} = 1;
+    $slot->{watch} = -1;
+    list_parts($slot);
+  } else {
+    # 02001: made when the job has not begun
+    sysopen(my $log, $slot->{log}, 02101, 0600);
+    watch_log($number);
+  }
+  mark($number);
+}
+
+# The log goes on in a new part, the only one that grows.
+sub went_on {
+  my ($number) = @_;
+  unwatch_log($number);
+  watch_log($number);
+  mark($number);
+}
+
+sub watch_log {
+  my ($number) = @_;
+  my $slot = $slots{$number};
+  list_parts($slot);
+  $slot->{watch} = watch(part_file($slot, $slot->{parts}[-1]), $MODIFY);
+  $watched{$slot->{watch}}{$number} = 1 if defined $slot->{watch};
+}
+
+sub unwatch_log {
+  my ($number) = @_;
+  my $watch = $slots{$number}{watch};
+  my $sharing = $watched{$watch // -1} or return;
+  delete $sharing->{$number};
+  return if %$sharing;
+  delete $watched{$watch};
+  syscall($INOTIFY_REMOVE, $inotify, $watch);
+}
+
+sub unfollow {
+  my ($number) = @_;
+  return unless $slots{$number};
+  unwatch_log($number);
+  delete $slots{$number};
+}
+
+sub watch {
+  my ($path, $mask) = @_;
+  my $watch = syscall($INOTIFY_ADD, $inotify, $path, $mask);
+  return $watch < 0 ? undef : $watch;
+}

@@ -1,0 +1,530 @@
+# ---------------------------------------------------------------- the supervisor
+
+# The job that this process supervises.
+our ($UUID, $JOB, $GRACE, $GANG, $SNAPSHOT, $TIMEOUT, $RETRIES, $TRY, $CODE, $HOW);
+# The next job to supervise, and for one that was staged what its environment says of this node.
+our ($NEXT, $NEXT_ENV, $NODE_ENV);
+# Descriptors of the leases of this process's own job, and of the one that is being placed.
+our (@LEASES, @PLACING);
+# The number of forks since the boot and the newest pid when the job began.
+our ($FIRST_FORKS, $FIRST_PID);
+
+# The engine's start, by a process that was forked for it. The words are those of `start` in agent.sh, from the UUID on.
+sub supervise {
+  my ($uuid, $grace, $hold, $leases, $snapshot, undef, undef, $timeout, $retries, $use, $devices, $alternative, $units) = @_;
+  ($UUID, $JOB) = ($uuid, "$ROOT/jobs/$uuid");
+  # One of two starts of the same UUID gets past here.
+  put_new("$JOB/sup") or return;
+  $0 = "perl $AGENT supervise $JOB";
+  $NODE_ENV = '';
+  ($GRACE, $GANG, $SNAPSHOT, $TIMEOUT, $RETRIES, $TRY) = ($grace, $hold eq 'hold', $snapshot, $timeout, $retries, 1);
+  my @leases = $leases eq '-' ? () : split /,/, $leases;
+  my $began = start_of($$);
+  # Its devices are in the books from here on: nothing that comes after it in the queue may get them while its workdir is
+  # copied.
+  if (!name_supervisor("$JOB/sup", $$, $began, "$devices $alternative") ||
+    !enter_books($UUID, $$, $began, $use, $units, join ',', map { s/^s://r } @leases)) {
+    # On a full disk nobody could tell that it runs: it is not known here, and the engine sends it again.
+    undo('dead');
+    return;
+  }
+  chdir $HOME or chdir '/';
+  ($CODE, $HOW) = ('', 'exit');
+  if (!copy_workdir()) { $CODE = 1 }
+  else {
+    my $busy;
+    while (defined($busy = lease_all(@leases)) && defined($busy = lease_after_walk(@leases))) {
+      free_devices();
+      if (is_heard()) {
+        # Not known here any more: the engine plans again, perhaps for this very node.
+        undo('busy');
+        push_line("B $UUID $busy " . lease_user($busy));
+        # What was passed over for it may start.
+        return kick();
+      }
+      # Nobody would plan again. The next session's client does, or this goes on without one.
+      pause(1);
+      last if -e "$JOB/cancel";
+    }
+    if (defined $busy) { ($CODE, $HOW) = (143, 'cancelled') }
+    elsif (wait_for_go()) { run_job() }
+  }
+  finish();
+  supervise_next();
+}
+
+# Locks these devices; when another has one, its name.
+sub lease_all {
+  for my $device (@_) {
+    my $lease = lease($device) or return $device =~ s/^s://r;
+    push @LEASES, $lease;
+  }
+  return undef;
+}
+
+# The same for one who has just failed: who looks for the next staged job may have had a device for a moment, for a job that
+# was just taken back.
+sub lease_after_walk {
+  free_devices();
+  my $lock = lock_file('runner', 0);
+  return lease_all(@_);
+}
+
+# Whether a session is open.
+sub is_heard {
+  return grep { -p "$ROOT/sessions/$_/ev" && kill 0, $_ } entries("$ROOT/sessions", qr/^\d+$/);
+}
+
+# One job after the other, as long as the end of one lets a staged one start.
+sub supervise_next {
+  while (defined $NEXT) {
+    ($UUID, $JOB, $NODE_ENV, $GANG, $CODE, $HOW, $TRY) = ($NEXT, "$ROOT/jobs/$NEXT", $NEXT_ENV, 0, '', 'exit', 1);
+    $0 = "perl $AGENT supervise $JOB";
+    ($GRACE, $SNAPSHOT, $TIMEOUT, $RETRIES) = words_of("$JOB/how");
+    if (copy_workdir()) { run_job() if wait_for_go() } else { $CODE = 1 }
+    finish();
+  }
+}
+
+# Writes the job's end, frees its devices, and starts what is staged and fits. Returns that walk, which is over.
+sub finish {
+  my $book = "$ROOT/live/$UUID";
+  # Without a workdir it came to no lock.
+  our %JUST_FREED = map { $_ => 1 } @LEASES ? split /,/, (words_of($book))[5] // '' : ();
+  # Before they leave the books, or another walk here would take them for somebody else's; and before anybody hears of the
+  # end, because the next start may come within a millisecond.
+  free_devices();
+  my $text = join(' ', $CODE, uptime(), $BOOT, $HOW, $TRY) . " .\n";
+  put_over($book, $text);
+  rename $book, "$JOB/exit";
+  # Secrets may be in there.
+  put("$JOB/env", '');
+  my $ended = "X $UUID $CODE 0 $HOW $TRY";
+  my $walk = walk(1);
+  push_line(join ' ', $ended, @{$walk->{started}});
+  end_walk($walk);
+  kick() if defined $walk->{again};
+  1 while waitpid(-1, $NOHANG) > 0;
+  return $walk;
+}
+
+# Takes the job's folder away as if it had never been sent.
+sub undo {
+  my $name = "$JOB.$_[0].$$";
+  unlink "$ROOT/live/$UUID";
+  run('rm', '-rf', $name) if rename $JOB, $name;
+}
+
+# Enters a job, which process $pid supervises, into the node's books. Padded: the end of the job is written over it, and must
+# find room when the job has filled the disk.
+sub enter_books {
+  my ($uuid, $pid, $began, $use, $units, $leases) = @_;
+  $leases = '-' unless length $leases;
+  return put_over("$ROOT/live/$uuid", "$pid $began $BOOT $use $units $leases ." . ' ' x 100 . "\n");
+}
+
+# Names a supervisor, and what the job was given; in place and padded, so that a second name finds room on a full disk.
+sub name_supervisor {
+  my ($path, $pid, $began, $took) = @_;
+  return put_over($path, sprintf "%-119s\n%s .\n", "$pid $began $BOOT " . uptime() . ' .', $took);
+}
+
+# The job's own copy of its workdir, made before it holds any device unless it was staged.
+sub copy_workdir {
+  return 1 if $SNAPSHOT eq '-';
+  my $tree = "$WORK/$SNAPSHOT";
+  utime undef, undef, $tree;
+  return 1 if quietly('cp', '-a', '--reflink=auto', $tree, "$JOB/workdir");
+  run('rm', '-rf', "$JOB/workdir");
+  return 1 if quietly('cp', '-Rp', $tree, "$JOB/workdir");
+  my $said = first_lines("$JOB/rc.log", 5);
+  put(newest_part($JOB), "cluster-queue: the workdir could not be copied for this job:\n$said", '>>');
+  return 0;
+}
+
+# Runs a program whose words go to rc.log.
+sub quietly {
+  my $pid = fork // return 0;
+  if (!$pid) {
+    forget_leases();
+    open(STDERR, '>', "$JOB/rc.log");
+    exec { $_[0] } @_ or exit 127;
+  }
+  waitpid($pid, 0);
+  return $? == 0;
+}
+
+sub first_lines {
+  my ($path, $count) = @_;
+  open(my $file, '<', $path) or return '';
+  my @lines = <$file>;
+  return join '', grep { defined } @lines[0 .. $count - 1];
+}
+
+# ---------------------------------------------------------------- leases
+
+# A descriptor that holds device $1 ("s:NAME" shares it: fractions of one GPU), or nothing when somebody else does. The job
+# inherits it: a lease lasts as long as any process of it, also when the supervisor is killed. Of two digits, because those
+# of one are what people's scripts use.
+sub lease {
+  my ($name) = @_;
+  my $shared = $name =~ s/^s://;
+  my $path = leases() . "/$name";
+  if (!-e $path) {
+    my $mask = umask 0;
+    open(my $made, '>', $path);
+    umask $mask;
+  }
+  # Read-only: another user's lock file can be locked, but (sticky folder) neither changed nor removed.
+  open(my $file, '<', $path) or return undef;
+  flock($file, ($shared ? $SHARED : $EXCLUSIVE) | $AT_ONCE) or return undef;
+  # F_DUPFD; and perl closes over exec what is beyond this.
+  my $number = fcntl($file, 0, 20) or return undef;
+  local $^F = $number;
+  open(my $lease, '<&=', $number) or return undef;
+  # So that others can tell whose it is.
+  open(my $mark, '>', "$path.by.$>");
+  return $lease;
+}
+
+# The user whose queue last took a lease, or nothing.
+sub lease_user {
+  my ($name) = @_;
+  my ($newest, $user) = (0, '');
+  for my $mark (entries(leases(), qr/^\Q$name\E\.by\./)) {
+    my ($uid, $changed) = (stat leases() . "/$mark")[4, 9];
+    ($newest, $user) = ($changed, getpwuid($uid) // $uid) if defined $changed && $changed >= $newest;
+  }
+  return $user;
+}
+
+sub leases {
+  # /dev/shm is per boot, sticky, and never swept by a cleaner of /tmp.
+  our $LEASES;
+  return $LEASES if defined $LEASES;
+  $LEASES = $ENV{CLUSTER_QUEUE_LEASES} || '/dev/shm/cluster-queue';
+  my ($above) = $LEASES =~ m{^(.*)/};
+  $LEASES = '/tmp/.cluster-queue-leases' unless -d $above && -w _;
+  if (!-d $LEASES && mkdir $LEASES) { chmod 01777, $LEASES }
+  return $LEASES;
+}
+
+sub drop { close $_[0] }
+
+# For a fork that must not have this process's leases.
+sub forget_leases { drop($_) for splice(@LEASES), splice(@PLACING) }
+
+sub free_devices { drop($_) for splice @LEASES }
+
+# Gives back what the job that is being placed has locked so far.
+sub unlock_new { drop($_) for splice @PLACING }
+
+# ---------------------------------------------------------------- tries
+
+# A gang's rank holds its devices and waits, at most a minute, for word that all others have theirs.
+sub wait_for_go {
+  if (!$GANG) {
+    return 1 unless -e "$JOB/cancel";
+    ($CODE, $HOW) = (143, 'cancelled');
+    return 0;
+  }
+  # Open before anybody is told: what is written to a FIFO that nobody has open is lost.
+  my $go = fifo("$JOB/go");
+  # Before another try the others may have to be ended first.
+  my $seconds = ($ENV{CLUSTER_QUEUE_GO_TIMEOUT} || 60) + ($TRY == 1 ? 0 : $GRACE);
+  my $deadline = clock() + $seconds;
+  push_line("R $UUID $TRY");
+  # A cancel may have come before the FIFO was there, and so may word of a try that others are at.
+  my $word = -e "$JOB/cancel" ? 'cancel' : '';
+  begin_next() if !$word && gone_on();
+  until ($word eq "go $TRY" || $word eq 'cancel' || $word eq 'timeout') {
+    $word = line_of($go, $deadline - clock()) // 'timeout';
+    next if $word eq "go $TRY" || $word eq 'cancel' || $word eq 'timeout';
+    $word = '';
+    begin_next() if gone_on();
+  }
+  close $go;
+  unlink "$JOB/go";
+  return 1 if $word eq "go $TRY";
+  # Of a rank that failed and was not let try again, its own code says more.
+  $CODE = 143 if $CODE eq '';
+  $HOW = $word eq 'cancel' ? 'cancelled' : 'no-go';
+  return 0;
+}
+
+# Goes on to the try that the others are at.
+sub begin_next {
+  set_try(later_try());
+  push_line("R $UUID $TRY");
+}
+
+# Appended, so that whoever reads it meanwhile finds one or the other.
+sub set_try {
+  $TRY = $_[0];
+  put("$JOB/try", "$TRY .\n", '>>');
+}
+
+sub later_try { return (words_of("$JOB/again"))[0] // 0 }
+
+# Whether other ranks of the gang are at a later try.
+sub gone_on { return later_try() > $TRY }
+
+sub fifo {
+  my ($path) = @_;
+  run('mkfifo', $path) unless -p $path;
+  sysopen(my $file, $path, $O_RDWR);
+  return $file;
+}
+
+# The next line of a FIFO that this process has open, within so many seconds; nothing when none came.
+sub line_of {
+  my ($file, $seconds) = @_;
+  my $line = '';
+  my $end = clock() + $seconds;
+  while (1) {
+    my $left = $end - clock();
+    return undef if $left <= 0;
+    vec(my $read = '', fileno $file, 1) = 1;
+    next unless select($read, undef, undef, $left) > 0;
+    # By the byte: what comes after the line is for the next to read.
+    sysread($file, my $byte, 1) or next;
+    return $line if $byte eq "\n";
+    $line .= $byte;
+  }
+}
+
+sub run_job {
+  mark_forks();
+  # What is not needed any more becomes the new file, where there is something: to make one is what takes long here.
+  my $now = uptime() . " .\n";
+  put("$JOB/started", $now) unless put_over("$JOB/want", $now) && rename "$JOB/want", "$JOB/started";
+  do { run_try() } while next_try();
+}
+
+sub run_try {
+  my $watch = watch_try();
+  # Word of the others' next try may have come before anybody watched for it.
+  if (gone_on()) {
+    ($CODE, $HOW) = (143, 'exit');
+    end_watch($watch);
+    return;
+  }
+  # Up to here it says that no try is under way.
+  unlink "$JOB/pause" if $TRY != 1;
+  pipe(my $from, my $output);
+  # What bash says about a missing terminal, and what ~/.bashrc prints; and a last line when that was all.
+  my $said = memory();
+  # Interactive, as SkyPilot runs it: ~/.bashrc is where `conda activate` comes from. An interactive bash ignores TERM: the
+  # trap ends it after the command that TERM has just ended.
+  my $kills = oom_kills();
+  my $child = fork;
+  if (defined $child && !$child) {
+    $SIG{$_} = 'IGNORE' for 'INT', 'QUIT';
+    $ENV{CLUSTER_QUEUE_JOB} = $UUID;
+    $ENV{CLUSTER_QUEUE_TRY} = $TRY;
+    $ENV{CQ_JOB_DIR} = $JOB;
+    $ENV{CQ_BIN} = $AGENT =~ s/\.sh$/.bin/r;
+    open(STDIN, '<', '/dev/null');
+    open(STDOUT, '>&', $said);
+    open(STDERR, '>&', \*STDOUT);
+    # F_DUPFD, which leaves it open over exec.
+    my $number = fcntl($output, 0, 5);
+    exec 'bash', '-i', '-c', <<"    RUN", 'run' or exit 127;
+      echo "\$CLUSTER_QUEUE_JOB began"
+      exec >&$number 2>&1 $number>&-
+      trap "exit 143" TERM
+      for CQ_NAME in docker podman docker-compose; do
+        ! type -P \$CQ_NAME >/dev/null || CQ_BIN=\${CQ_BIN##*:}/\$CQ_NAME:\$CQ_BIN
+      done
+      . "\$CQ_JOB_DIR/env"
+      $NODE_ENV
+      . "\$CQ_JOB_DIR/run"
+    RUN
+  }
+  close $output;
+  push_line("S $UUID 0 $TRY");
+  my $logged = open_log($from);
+  close $from;
+  $? = 126 << 8;
+  1 while waitpid($child, 0) < 0 && $! == 4;
+  $CODE = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+  $HOW = 'exit';
+  end_watch($watch);
+  kill_tree($JOB, $GRACE) if left_behind();
+  by_shell('containers', $JOB, $GRACE) if -s "$JOB/containers";
+  close_log($logged);
+  if (-e "$JOB/cancel") { $HOW = 'cancelled' }
+  elsif (-e "$JOB/timeout") { $HOW = 'timeout' }
+  elsif ((my $words = all_of($said)) !~ /^\Q$UUID\E began$/m) {
+    $HOW = 'rc';
+    put(newest_part($JOB), "cluster-queue: ~/.bashrc ended the shell (exit code $CODE) before the task began. It said:\n$words", '>>');
+  }
+  elsif ($CODE == 137 && defined $kills && (oom_kills() // 0) > $kills) { $HOW = 'oom' }
+}
+
+# How often the kernel has ended a process for want of memory since the boot; nothing where it does not count that.
+sub oom_kills {
+  open(my $counts, '<', $ENV{CLUSTER_QUEUE_VMSTAT_FILE} || '/proc/vmstat') or return undef;
+  while (my $line = <$counts>) { return $1 if $line =~ /^oom_kill (\d+)/ }
+  return undef;
+}
+
+# A file that is nowhere but in memory.
+sub memory {
+  my $name = 'said';
+  my $number = syscall($MEMFD, $name, 1);
+  my $file;
+  # An older kernel has none of this: then one that has no name.
+  $number >= 0 ? open($file, '+<&=', $number) : open($file, '+>', undef);
+  return $file;
+}
+
+sub all_of {
+  my ($file) = @_;
+  seek($file, 0, 0);
+  local $/;
+  return <$file> // '';
+}
+
+# Brings what the job writes into its log. That is a pipe, because a file it could empty by `echo >/dev/stderr`, which opens
+# that anew; and it is brought by a process of its own, which goes on when the supervisor is killed. Returns what is at its
+# end when all is there.
+sub open_log {
+  my ($from) = @_;
+  pipe(my $logged, my $logging) or return;
+  my $pid = fork;
+  if (defined $pid && !$pid) {
+    forget_leases();
+    close $logged;
+    silence();
+    $0 = "perl $AGENT log $JOB";
+    keep_log($from);
+    exit 0;
+  }
+  our $LOGGER = $pid;
+  return $logged;
+}
+
+# Appends all that comes to the log, part after part (logs.sh), and goes on while the disk is full.
+sub keep_log {
+  my ($from) = @_;
+  my ($limit, $dot) = words_of("$ROOT/limit");
+  $limit = 10_000_000_000 unless defined $dot && $dot eq '.';
+  my $part = int $limit / 16;
+  my ($log, $at, $size) = open_part(newest_part($JOB));
+  while (1) {
+    my $count = sysread($from, my $bytes, 1 << 18);
+    next if !defined $count && $! == 4;
+    return unless $count;
+    if ($part && $size >= $part) {
+      $at += $size;
+      # For which the oldest makes room: never the beginning, which tells what it was about.
+      for my $old (parts_of($JOB)) { unlink "$JOB/run.log.$old" if $at - $old + 4 * $part > $limit }
+      ($log, $at, $size) = open_part("$JOB/run.log.$at");
+      push_line("P $UUID");
+    }
+    my $done = 0;
+    while ($done < $count) {
+      my $written = syswrite($log, $bytes, $count - $done, $done);
+      if (defined $written) { $done += $written } elsif ($! != 4) { pause(1) }
+    }
+    $size += $count;
+  }
+}
+
+# A part of the log to append to: its file, where it begins, and how long it is.
+sub open_part {
+  my ($path) = @_;
+  my $log;
+  pause(1) until sysopen($log, $path, $O_APPEND, 0600);
+  return ($log, $path =~ /\.(\d+)$/ ? $1 : 0, -s $log);
+}
+
+# Where the later parts of a job's log begin, ascending.
+sub parts_of { return sort { $a <=> $b } map { /^run\.log\.(\d+)$/ ? $1 : () } entries($_[0], qr/^run\.log\./) }
+
+sub newest_part {
+  my ($job) = @_;
+  my $newest = (parts_of($job))[-1];
+  return "$job/run.log" . (defined $newest ? ".$newest" : '');
+}
+
+# All that the job wrote is in its log. A stranger who inherited the pipe and cannot be ended (`sudo`) is not waited for.
+sub close_log {
+  my ($logged) = @_;
+  our $LOGGER;
+  vec(my $read = '', fileno $logged, 1) = 1;
+  kill 'TERM', $LOGGER unless select($read, undef, undef, 3) > 0;
+  waitpid($LOGGER, 0);
+  undef $LOGGER;
+}
+
+# Begins to watch over a try that has a limit of time, or whose gang may begin anew, by a process that ends with the try.
+sub watch_try {
+  return if $TIMEOUT eq '-' && !($GANG && $RETRIES > 0);
+  # Open before the try begins: what is written to a FIFO that nobody has open is lost.
+  my $poke = fifo("$JOB/poke");
+  my $pid = fork;
+  if (defined $pid && !$pid) {
+    forget_leases();
+    silence();
+    end_in_time($poke);
+  }
+  return [$pid, $poke];
+}
+
+sub end_watch {
+  my ($watch) = @_;
+  return unless $watch;
+  kill 'KILL', $watch->[0];
+  waitpid($watch->[0], 0);
+}
+
+# Ends the job's processes when the try's time is over, or when word comes that another rank of the gang failed.
+sub end_in_time {
+  my ($poke) = @_;
+  my $end = $TIMEOUT eq '-' ? undef : clock() + $TIMEOUT;
+  until (gone_on()) {
+    my $left = defined $end ? $end - clock() : 1e9;
+    if ($left <= 0) { put("$JOB/timeout", ''); last }
+    line_of($poke, $left);
+  }
+  # The job may have been about to start when its tree was empty. The end of the try ends this process.
+  while (1) {
+    kill_tree($JOB, $GRACE);
+    pause(0.05);
+  }
+}
+
+# After a try: fails when it was the last, and else holds the devices until the next one may begin.
+sub next_try {
+  return 0 unless $HOW eq 'exit' || $HOW eq 'oom';
+  my $why;
+  if (gone_on()) { $why = 'another rank failed' }
+  else {
+    return 0 unless $CODE != 0 && $TRY <= $RETRIES;
+    $why = "exit code $CODE" . ($HOW eq 'oom' ? ' for want of memory' : '');
+  }
+  # 10 s, doubled from try to try, and never more than 5 minutes.
+  my $pause = $ENV{CLUSTER_QUEUE_RETRY_PAUSE} // 10;
+  for (my $n = 1; $n < $TRY && $pause < 300; $n++) { $pause *= 2 }
+  $pause = 300 if $pause > 300;
+  my $poke = fifo("$JOB/pause");
+  my $line = "cluster-queue: $why; try " . ($TRY + 1) . ' of ' . ($RETRIES + 1) . " in $pause s\n";
+  # What the task wrote last may have no line break.
+  my $log = newest_part($JOB);
+  $line = "\n$line" if unfinished_line($log);
+  put($log, $line, '>>');
+  set_try($TRY + 1);
+  push_line("T $UUID $TRY $CODE $pause");
+  line_of($poke, $pause) unless -e "$JOB/cancel" || !$pause;
+  close $poke;
+  if (-e "$JOB/cancel") { $HOW = 'cancelled'; return 0 }
+  return wait_for_go();
+}
+
+sub unfinished_line {
+  open(my $log, '<', $_[0]) or return 0;
+  seek($log, -1, 2) or return 0;
+  return getc($log) ne "\n";
+}

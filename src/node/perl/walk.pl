@@ -1,0 +1,324 @@
+# ---------------------------------------------------------------- staged jobs: what starts next, see runner.sh
+
+our $WHOLE = 1000000000;
+# Staged jobs, and their classes, that will never start because one that they come after did not succeed: known for as long
+# as this process lives.
+our %DOOMED;
+
+# Starts staged jobs in order, each that fits; `end_walk` must follow. With $1 the first becomes NEXT, for this process to
+# supervise; all others get supervisors of their own. Returns { started => what was started, as X and G lines have it;
+# again => when to look again, on `clock`, when something waits that no end of a job here will tell of; lock }.
+sub walk {
+  my ($mine) = @_;
+  $NEXT = undef;
+  my $walk = { started => [] };
+  my @names = entries($STAGED, qr/^[0-9]/) or return $walk;
+  $walk->{lock} = lock_file('runner', 0);
+  @$walk{'mine', 'books', 'busy'} = ($mine, read_books(), {});
+  my %failed;
+  # The list is from before the lock: what came since is followed by a kick, and what went is passed over.
+  for my $name (@names) {
+    my $entry = "$STAGED/$name";
+    my ($key, $class, $uuid) = $name =~ /^([^.]*)\.(.*)\.([^.]*)$/ or next;
+    if ($failed{$class}) {
+      $DOOMED{$uuid} = 1 if $DOOMED{$class};
+      next;
+    }
+    next unless -e "$entry/want";
+    if ($key =~ /a$/ && ($walk->{client} //= client_here())) {
+      look_again($walk, clock() + 15);
+      next;
+    }
+    my $start = fits($walk, $entry, $class, $uuid);
+    if (!$start) { $failed{$class} = 1; next }
+    claim($walk, $entry, $uuid, $start) or unlock_new();
+  }
+  return $walk;
+}
+
+# Ends a walk, when what it started has been told: a supervisor that it spawned says nothing before.
+sub end_walk { my ($walk) = @_; close(delete $walk->{lock}) if $walk->{lock} }
+
+sub look_again {
+  my ($walk, $when) = @_;
+  $walk->{again} = $when unless defined $walk->{again} && $walk->{again} <= $when;
+}
+
+# A lock of this node's agents, or nothing when it is held and $2 says not to wait.
+sub lock_file {
+  my ($name, $at_once) = @_;
+  open(my $lock, '>>', "$ROOT/$name.lock") or return undef;
+  # EINTR
+  until (flock($lock, $EXCLUSIVE | ($at_once ? $AT_ONCE : 0))) { return undef if $! != 4 }
+  return $lock;
+}
+
+# What the node's live jobs have: cpus (thousandths), kib, and share units by lease.
+sub read_books {
+  my $books = { cpus => 0, kib => 0, used => {} };
+  for my $uuid (entries("$ROOT/live", qr/^[^.]/)) {
+    my ($pid, $began, $boot, $use, $units, $leases) = words_of("$ROOT/live/$uuid");
+    next unless defined $leases && $boot eq $BOOT && lives($pid, $began);
+    book_in($books, $use, $units, $leases);
+  }
+  return $books;
+}
+
+sub book_in {
+  my ($books, $use, $units, $leases) = @_;
+  my ($cpus, $kib) = split /:/, $use;
+  $books->{cpus} += $cpus;
+  $books->{kib} += $kib;
+  return if $leases eq '-';
+  $books->{used}{$_} += $units for split /,/, $leases;
+}
+
+# What the staged job in a folder would take of this node, its devices locked; nothing when it does not fit.
+sub fits {
+  my ($walk, $entry, $class, $uuid) = @_;
+  my ($ip, $cpus, $kib, @alternatives);
+  open(my $want, '<', "$entry/want") or return undef;
+  while (my $line = <$want>) {
+    (my $node, $ip, $cpus, $kib, @alternatives) = split ' ', $line;
+    last if defined $node && $node eq $NODE;
+    @alternatives = ();
+  }
+  # Also for what this node cannot run, because others may come after that.
+  my $after = after("$entry/after");
+  @DOOMED{$class, $uuid} = (1, 1) if $after eq 'never';
+  return undef unless @alternatives;
+  # Nobody here is told of an end elsewhere.
+  look_again($walk, clock() + 2) if $after eq 'elsewhere';
+  return undef if $after ne 'now';
+  my $books = $walk->{books};
+  for my $number (0 .. $#alternatives) {
+    my ($need_cpus, $need_kib, $units, $count, $devices) = split /:/, $alternatives[$number], 5;
+    next if $cpus - $books->{cpus} < $need_cpus || $kib - $books->{kib} < $need_kib;
+    my $taken = take_devices($walk, $units, $count, split /,/, $devices // '') or next;
+    my $start = { ip => $ip, alternative => $number, use => "$need_cpus:$need_kib", units => $units, count => $count };
+    $start->{devices} = join ',', sort { $a <=> $b } map { $_->[0] } @$taken;
+    $start->{visible} = join ',', map { visible(@$_) } sort { $a->[0] <=> $b->[0] } @$taken;
+    $start->{leases} = join(',', map { $_->[1] } @$taken) || '-';
+    return $start;
+  }
+  return undef;
+}
+
+# Whether all jobs in a file have succeeded, on any node of this home: `now`, `never`, `later`, or `elsewhere` when one may
+# end on another node.
+sub after {
+  my ($path) = @_;
+  open(my $after, '<', $path) or return 'now';
+  my $all = 'now';
+  while (my $before = <$after>) {
+    chomp $before;
+    my ($code, $how) = ('', '');
+    for my $node (entries($QUEUE, qr/^[^.]/)) {
+      my $job = "$QUEUE/$node/jobs/$before";
+      ($code, undef, undef, $how) = words_of("$job/exit") if -e "$job/exit";
+      $how = 'cancelled' if -e "$job/cancel";
+    }
+    # One that its time limit ended may have taken that calmly, with exit code 0.
+    next if ($how // '') eq 'exit' && $code eq '0';
+    return 'never' if length($how // '') || $DOOMED{$before};
+    $all = 'elsewhere' if !ends_here($before);
+    $all = 'later' if $all eq 'now';
+  }
+  return $all;
+}
+
+# Whether a job that has not ended can end on no other node of this home: nobody here would be told.
+sub ends_here {
+  my ($uuid) = @_;
+  return 1 if -e "$ROOT/jobs/$uuid";
+  return 0 if grep { -e "$QUEUE/$_/jobs/$uuid" } entries($QUEUE, qr/^[^.]/);
+  for my $name (entries($STAGED, qr/\.\Q$uuid\E$/)) {
+    open(my $want, '<', "$STAGED/$name/want") or next;
+    while (my $line = <$want>) { return 0 if (split ' ', $line)[0] ne $NODE }
+  }
+  return 1;
+}
+
+# The same choice as the scheduler's (nodeTable.ts): [INDEX, LEASE] of each device, now locked; nothing when there are not
+# enough.
+sub take_devices {
+  my ($walk, $units, $count, @devices) = @_;
+  return [] if $units == 0;
+  my $used = $walk->{books}{used};
+  @devices = map { [split /=/, $_, 2] } @devices;
+  if ($units < $WHOLE) {
+    # A shared device that it fills the most, else a free one.
+    while (1) {
+      my ($best, $least) = (undef, $WHOLE);
+      for my $device (@devices) {
+        my $room = $WHOLE - ($used->{$device->[1]} || 0);
+        next if $walk->{busy}{$device->[1]};
+        ($best, $least) = ($device, $room) if $room < $least && $room >= $units;
+      }
+      last unless $best;
+      return [$best] if lock_device($walk, $best->[1], 's:');
+    }
+  }
+  my @free = grep { !$used->{$_->[1]} } @devices;
+  my @taken;
+  while (@free && @free >= $count - @taken && @taken < $count) {
+    my $device = shift @free;
+    push @taken, $device if lock_device($walk, $device->[1], $units < $WHOLE ? 's:' : '');
+  }
+  return \@taken if @taken >= $count;
+  unlock_new();
+  return undef;
+}
+
+# What CUDA_VISIBLE_DEVICES calls a device: a MIG slice by its uuid (devices.ts).
+sub visible {
+  my ($index, $lease) = @_;
+  return $index < 1000 ? $index : $lease =~ tr{+}{/}r;
+}
+
+# Locks one more device for the job that is being placed, unless it was seen busy in this walk.
+sub lock_device {
+  my ($walk, $name, $shared) = @_;
+  our %JUST_FREED;
+  return 0 if $walk->{busy}{$name};
+  if ($name !~ /^virtual-/ && !$JUST_FREED{$name}) {
+    # The device that this process's own job has just left was not to be had by anybody.
+    $walk->{strangers} ||= strangers();
+    return busy($walk, $name, $walk->{strangers}{at} + 2) if $walk->{strangers}{$name};
+  }
+  # To try a lock again costs next to nothing.
+  my $lease = lease("$shared$name") or return busy($walk, $name, clock() + 1);
+  push @PLACING, $lease;
+  return 1;
+}
+
+# Somebody else has it.
+sub busy {
+  my ($walk, $name, $again) = @_;
+  $walk->{busy}{$name} = 1;
+  look_again($walk, $again);
+  return 0;
+}
+
+# Devices with a process of nobody's queue on them, looked for once in two seconds at most; `at`: when that was.
+sub strangers {
+  my ($boot, $tick, @found) = words_of("$ROOT/foreign");
+  my $now = clock();
+  # The clock of another boot means nothing.
+  if (!defined $tick || $boot ne $BOOT || $now - $tick / 100 >= 2) {
+    $tick = int $now * 100;
+    @found = split ' ', by_shell('strangers');
+    put("$ROOT/foreign", "$BOOT $tick @found\n");
+  }
+  return { at => $tick / 100, map { $_ => 1 } @found };
+}
+
+# Whether a client is on: it then decides what goes before a job that needs several nodes.
+sub client_here {
+  my $now = uptime();
+  for my $session (entries("$ROOT/sessions", qr/^[0-9]/)) {
+    my ($heard, $began) = map { first_line("$ROOT/sessions/$session/$_") } 'heard', 'start';
+    # One from before a reboot may have left its number to another process.
+    return 1 if defined $heard && defined $began && $now - $heard < 45 && lives($session, $began);
+  }
+  return 0;
+}
+
+# Makes the staged job in a folder one of this node's and starts it; fails when its engine has just taken it back, or when
+# the disk is full. All that needs room is written before the rename: there is no way back from it, and whoever finds the
+# job here finds who supervises it.
+sub claim {
+  my ($walk, $entry, $uuid, $start) = @_;
+  my $job = "$ROOT/jobs/$uuid";
+  return 0 if -e $job;
+  my ($pid, $began) = ($$, start_of($$));
+  my ($devices, @books) = ($start->{devices}, $start->{use}, $start->{units}, $start->{leases});
+  my ($took, $visible) = ((length $devices ? $devices : '-') . " $start->{alternative}", $start->{visible});
+  my $env = "export CUDA_VISIBLE_DEVICES=$visible CQ_DEVICES=$visible SKYPILOT_NUM_GPUS_PER_NODE=$start->{count} SKYPILOT_NODE_IPS=$start->{ip}\n";
+  $env .= 'export HIP_VISIBLE_DEVICES=' . (length $visible ? $visible : -1) . "\n" if -e "$ROOT/amd";
+  if (!enter_books($uuid, $pid, $began, @books)
+    || !name_supervisor("$entry/sup.$NODE", $pid, $began, $took)) {
+    unlink "$ROOT/live/$uuid", "$entry/sup.$NODE";
+    # No end of a job tells that there is room again; but mostly another node of the home was faster.
+    look_again($walk, clock() + 15) if -d $entry;
+    return 0;
+  }
+  if (!rename $entry, $job) {
+    unlink "$ROOT/live/$uuid";
+    return 0;
+  }
+  if ($walk->{mine} && !defined $NEXT) {
+    ($NEXT, $NEXT_ENV) = ($uuid, $env);
+    @LEASES = splice @PLACING;
+  } else {
+    $pid = spawn($walk, $uuid, $env);
+    $began = start_of($pid);
+    enter_books($uuid, $pid, $began, @books);
+    name_supervisor("$job/sup.$NODE", $pid, $began, $took);
+  }
+  book_in($walk->{books}, @books);
+  push @{$walk->{started}}, join ':', $uuid, length $devices ? $devices : '-', $start->{alternative};
+  return 1;
+}
+
+# A supervisor of its own for a job that was claimed; it has the locks, and nobody else keeps them. Returns its pid.
+sub spawn {
+  my ($walk, $uuid, $env) = @_;
+  my $pid = detach();
+  if (defined $pid && !$pid) {
+    free_devices();
+    @LEASES = splice @PLACING;
+    end_walk($walk);
+    our $WAITER;
+    undef $WAITER;
+    # Not before the walk has written it into the books and told of it.
+    $walk->{lock} = lock_file('runner', 0);
+    end_walk($walk);
+    # One that was killed before may not have come to name this process: then nobody counts on it.
+    my ($sup, $began) = words_of(sup_file("$ROOT/jobs/$uuid"));
+    exit 0 unless defined $began && $sup eq $$ && lives($sup, $began);
+    ($NEXT, $NEXT_ENV) = ($uuid, $env);
+    supervise_next();
+    exit 0;
+  }
+  unlock_new();
+  return $pid;
+}
+
+# Starts what is staged when no job ends here to do it, and looks again while others hold what is needed.
+sub runner {
+  our $WAITER;
+  $0 = "perl $AGENT runner";
+  chdir $HOME or chdir '/';
+  our %JUST_FREED = ();
+  # Open before the lock is taken: what is written to a FIFO that nobody has open is lost.
+  my $wake;
+  while (1) {
+    my $walk = walk(0);
+    push_line("G $_") for @{$walk->{started}};
+    end_walk($walk);
+    1 while waitpid(-1, $NOHANG) > 0;
+    if (!defined $walk->{again}) {
+      return unless $WAITER;
+      # And once more: who has looked meanwhile, and found something to wait for, has left that to this process.
+      close $WAITER;
+      undef $WAITER;
+      next;
+    }
+    $wake ||= fifo("$ROOT/wake");
+    $WAITER ||= lock_file('waiter', 1);
+    # The one that waits already may do so for something that comes later.
+    return syswrite($wake, "\n") unless $WAITER;
+    my $left = $walk->{again} - clock();
+    line_of($wake, $left > 0.01 ? $left : 0.01);
+  }
+}
+
+# Lets a runner look, when anything is staged.
+sub kick {
+  return unless entries($STAGED, qr/^[0-9]/);
+  aside(sub {
+    forget_leases();
+    runner();
+  });
+}

@@ -1,0 +1,63 @@
+# ---------------------------------------------------------------- what ended jobs leave, see agent.sh
+
+# Takes secrets away from job $1 (directory) that nobody runs any more, e.g. after a power cut.
+empty_env() {
+  [ -s "$1/env" ] || return 0
+  if [ ! -e "$1/exit" ]; then
+    # Without a name it is about to start, or waits; half a name is one that is being written.
+    sup_file "$1"
+    [ -e "$SUP" ] && read_sup "$1" || return 0
+    [ "$boot" != "$BOOT" ] || ! start_of "$sup" || [ "$START" != "$began" ] || return 0
+  fi
+  : >"$1/env"
+}
+
+# sweep DAYS: empties what secrets are left, and once a day removes what is not needed any more: folders of ended jobs DAYS
+# after a client had all of them, and of those that no client ever asked for after 90 days; workdirs that no job has used
+# for two weeks; agents that nobody has used for 90 days.
+sweep() {
+  boot_id
+  set +f
+  for job in "$ROOT"/jobs/*; do empty_env "$job"; done
+  [ -z "$(find "$ROOT/swept" -mtime -1 2>/dev/null)" ] || return 0
+  : >"$ROOT/swept"
+  # By another's session the agent of a job that runs could be taken for unused: those on one home share the folder.
+  touch "$AGENT" 2>/dev/null
+  for job in "$ROOT"/jobs/*; do
+    [ ! -e "$job/exit" ] && supervisor_lives "$job" || continue
+    script=$(tr '\0' ' ' <"/proc/$sup/cmdline" 2>/dev/null | sed -n 's|^[^/]*\(/.*/agent/[^/ ]*\.sh\) .*|\1|p')
+    [ -z "$script" ] || touch -c "$script"
+  done
+  { find "$ROOT/jobs" -mindepth 2 -maxdepth 2 -name told -mtime "+$1"
+    find "$ROOT/jobs" -mindepth 1 -maxdepth 1 -mtime +90; } 2>/dev/null |
+    while IFS= read -r job; do
+      job=${job%/told}
+      [ -e "$job/exit" ] || ! supervisor_lives "$job" || continue
+      # Renamed first: it is there whole or not at all.
+      mv "$job" "$job.dead.$$" 2>/dev/null && rm -rf "$job.dead.$$"
+    done
+  find "$ROOT/jobs" -mindepth 1 -maxdepth 1 \( -name '*.dead.*' -o -name '*.busy.*' \) -mtime +1 -exec rm -rf {} + 2>/dev/null
+  keep_staged
+  # As unpack does, which may not come for long.
+  find "$WORK" -mindepth 1 -maxdepth 1 ! -name id -mtime +14 -exec rm -rf {} + 2>/dev/null
+  find "$WORK" -mindepth 1 -maxdepth 1 \( -name 'new-*' -o -name '*.part' \) -mtime +1 -exec rm -rf {} + 2>/dev/null
+  find "${AGENT%/*}" -mindepth 1 -maxdepth 1 -name '*.sh' -mtime +90 2>/dev/null |
+    while IFS= read -r script; do rm -rf "$script" "${script%.sh}.bin"; done
+}
+
+# The workdirs of staged jobs are in use, however long those wait.
+keep_staged() {
+  set +f
+  for how in "$STAGED"/*/how; do
+    [ -e "$how" ] && read -r _ snapshot _ <"$how" && [ -d "$WORK/$snapshot" ] && touch "$WORK/$snapshot"
+  done 2>/dev/null
+  set -f
+}
+
+# Notes that a client has all of job $1, so that its folder may go after a while.
+told() {
+  [ -d "$ROOT/jobs/$1" ] && [ ! -e "$ROOT/jobs/$1/told" ] || return 0
+  tell_state "$1"
+  case $STATE in ended* | dead*) : >"$ROOT/jobs/$1/told" ;; esac
+} 2>/dev/null
+

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { haveSshd, TestNodes } from '../support/sshd';
+import { Cq } from './cq';
+
+describe('cq after a launch that failed, and after one that did not', function () {
+  if (!haveSshd) return;
+  this.timeout(60_000);
+  const nodes = new TestNodes();
+  const cq = new Cq({ CLUSTER_QUEUE_SSH_CONFIG: nodes.configFile });
+  before(() => nodes.add('node-a'));
+  after(async () => {
+    await cq.close();
+    await nodes.close();
+  });
+
+  it('says why no host fitted, in status too, and goes on when it is launched again', async () => {
+    writeFileSync(path.join(cq.dir, 'data.txt'), 'rows');
+    writeFileSync(
+      path.join(cq.dir, 'c.yaml'),
+      'num_nodes: 1\nfile_mounts: {~/data.txt: ./data.txt}\nrun: cat ~/data.txt\n',
+    );
+    const away = nodes.find('node-a');
+    await away.stop();
+    const refused = await cq.run('launch', '-c', 'mine', '--hosts', 'node-a', 'c.yaml');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /mine needs 1 host that fits, and 0 of 1 did: node-a: .*refused/);
+    const status = await cq.run('status');
+    assert.match(
+      status.stdout,
+      /the launch of mine failed when looking for hosts that fit: mine needs 1 host/,
+    );
+    assert.match(status.stdout, /to go on with it: cq launch -c mine \S+c\.yaml/);
+    const { clusters } = JSON.parse((await cq.run('status', '--json')).stdout) as {
+      clusters: { launch: unknown }[];
+    };
+    assert.match(JSON.stringify(clusters[1]?.launch), /^\{"step":"connect","message":"mine needs 1 host/);
+    await away.start();
+    const again = await cq.run('launch', '-c', 'mine', 'c.yaml');
+    assert.deepEqual([again.code, again.stdout], [0, 'rows'], again.stderr);
+    assert.doesNotMatch((await cq.run('status')).stdout, /launch/);
+  });
+
+  it('says on stderr which mounts an exec leaves as they are, and places them with --sync-mounts', async () => {
+    const quiet = await cq.run('exec', 'mine', 'c.yaml');
+    assert.doesNotMatch(quiet.stderr, /file_mounts/);
+    writeFileSync(path.join(cq.dir, 'data.txt'), 'more rows');
+    const asItIs = await cq.run('exec', 'mine', 'c.yaml');
+    assert.deepEqual([asItIs.code, asItIs.stdout], [0, 'rows']);
+    assert.match(
+      asItIs.stderr,
+      /^file_mounts: ~\/data\.txt has changed since it was placed; to place that first, say --sync-mounts$/m,
+    );
+    const synced = await cq.run('exec', 'mine', 'c.yaml', '--sync-mounts');
+    assert.deepEqual([synced.code, synced.stdout], [0, 'more rows'], synced.stderr);
+    assert.match(synced.stderr, /^placing ~\/data\.txt$/m);
+    assert.doesNotMatch((await cq.run('exec', 'mine', 'c.yaml', '--sync-mounts')).stderr, /file_mounts/);
+  });
+});

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { haveSshd } from '../support/sshd';
+import { World } from '../support/world';
+
+const UNTIL_TOLD = 'run: while [ ! -e "$HOME/end" ]; do sleep 0.05; done\n';
+
+describe('the nodes of a cluster, on real sshd', function () {
+  if (!haveSshd) return;
+  this.timeout(60_000);
+  const world = new World();
+  let home = '';
+  before(async () => {
+    ({ home } = await world.nodes.add('one'));
+    await world.nodes.add('two');
+    await world.open();
+    await world.cluster('c', ['one']);
+  });
+  after(() => world.close());
+
+  it('are drained: what runs goes on, nothing new starts, also after a restart, until that is undone', async () => {
+    const running = await world.submit('c', UNTIL_TOLD);
+    await world.until(() => world.status('c', running.id) === 'RUNNING', 'the first runs');
+    await world.engine.changeNodes('c', { drain: ['one'] });
+    const waiting = await world.submit('c', 'run: echo\n');
+    assert.equal(world.status('c', running.id), 'RUNNING');
+    await world.shut();
+    await world.open();
+    world.engine.connect('c');
+    await world.until(() => world.engine.view('c')?.nodes[0]?.link.state === 'up', 'it is up again');
+    assert.equal(world.engine.view('c')?.nodes[0]?.draining, true);
+    assert.match(world.engine.job('c', waiting.id).reason?.text ?? '', /waiting for one, which is draining/);
+    writeFileSync(path.join(home, 'end'), '');
+    assert.equal((await world.ended('c', running.id)).status, 'SUCCEEDED');
+    assert.equal(world.status('c', waiting.id), 'PENDING');
+    await world.engine.changeNodes('c', { undrain: ['one'] });
+    assert.equal((await world.ended('c', waiting.id)).status, 'SUCCEEDED');
+  });
+
+  it('are added, and used at once', async () => {
+    const task = 'num_nodes: 2\nrun: echo "$CLUSTER_QUEUE_NODE_ID"\n';
+    await assert.rejects(world.submit('c', task), /needs 2 nodes/);
+    await world.engine.changeNodes('c', { add: [{ name: 'two', destination: 'two' }] });
+    await world.engine.changeNodes('c', { add: [{ name: 'two', destination: 'two' }] });
+    const gang = await world.submit('c', task);
+    assert.equal((await world.ended('c', gang.id)).status, 'SUCCEEDED');
+    assert.deepEqual(
+      world.engine.definition('c').nodes.map(({ name }) => name),
+      ['one', 'two'],
+    );
+  });
+
+  it('are removed only when no job is there, and never the last one', async () => {
+    await world.engine.changeNodes('c', { drain: ['one'] });
+    const running = await world.submit('c', 'run: sleep 60\n');
+    await world.until(() => world.status('c', running.id) === 'RUNNING', 'it runs on two');
+    await assert.rejects(
+      world.engine.changeNodes('c', { remove: ['two'] }),
+      new RegExp(`two has job ${running.id} .*drain the node`),
+    );
+    void world.engine.cancel('c', [running.id]);
+    await world.ended('c', running.id);
+    await world.engine.changeNodes('c', { remove: ['two'], undrain: ['one'] });
+    await world.shut();
+    await world.open();
+    assert.deepEqual(
+      world.engine.view('c')?.nodes.map(({ name }) => name),
+      ['one'],
+    );
+    await assert.rejects(world.engine.changeNodes('c', { remove: ['one'] }), /take the cluster down instead/);
+    const after = await world.submit('c', 'run: echo\n');
+    assert.equal((await world.ended('c', after.id)).status, 'SUCCEEDED');
+  });
+});
+
+describe('a cluster that is taken down', function () {
+  if (!haveSshd) return;
+  this.timeout(60_000);
+  const world = new World();
+  let home = '';
+  before(async () => {
+    ({ home } = await world.nodes.add('shared'));
+    await world.open();
+  });
+  after(() => world.close());
+
+  it('leaves nothing on its nodes, but what another cluster of the same person has there', async () => {
+    const kept = (): string[] => readdirSync(path.join(home, '.cluster-queue/shared/jobs'));
+    await world.cluster('first', ['shared']);
+    await world.cluster('second', ['shared']);
+    const ended = await world.submit('first', 'run: echo\n');
+    const running = await world.submit('second', UNTIL_TOLD);
+    await world.ended('first', ended.id);
+    await world.until(() => world.status('second', running.id) === 'RUNNING', 'it runs');
+    assert.equal(kept().length, 2);
+    await world.engine.removeCluster('first');
+    assert.deepEqual(kept(), [`${running.uuid}-0`]);
+    writeFileSync(path.join(home, 'end'), '');
+    assert.equal((await world.ended('second', running.id)).status, 'SUCCEEDED');
+    await world.engine.removeCluster('second');
+    // The session's own end is the last to go, and nobody waits for it.
+    while (existsSync(path.join(home, '.cluster-queue')))
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    // And it can come back.
+    await world.cluster('third', ['shared']);
+    const again = await world.submit('third', 'run: echo\n');
+    assert.equal((await world.ended('third', again.id)).status, 'SUCCEEDED');
+  });
+});
+
+describe('what is told of a node, on real sshd', function () {
+  if (!haveSshd) return;
+  this.timeout(60_000);
+  const world = new World();
+  before(async () => {
+    const home = path.join(world.home, 'nfs');
+    await world.nodes.add('a', { home, gpus: { name: 'Tesla V100-SXM2-16GB', count: 1 } });
+    await world.nodes.add('b', { home });
+    await world.nodes.add('c');
+    await world.open();
+    await world.cluster('k', ['a', 'b', 'c']);
+  });
+  after(() => world.close());
+
+  it('is its driver, whose home it shares, and how it is reached', () => {
+    const [a, b, c] = world.engine.view('k')?.nodes.map(({ about }) => about) ?? [];
+    assert.deepEqual([a?.driver, a?.cuda, a?.way], ['535.104.05', '12.2', 'ssh2']);
+    assert.deepEqual([a?.sharesHomeWith, b?.sharesHomeWith, c?.sharesHomeWith], [['b'], ['a'], []]);
+    assert.equal(b?.driver, undefined);
+    assert.equal(a?.clockAheadS, undefined);
+  });
+});
