@@ -459,12 +459,20 @@ lease_after_walk() {
   return "$1"
 }
 
+# Whether the session of a folder lives; after a reboot its number may be another process's.
+session_lives() {
+  start_of "${1##*/}" || return 1
+  # It is about to write it.
+  read -r began <"$1/start" || return 0
+  [ "$START" = "$began" ]
+} 2>/dev/null
+
 # Whether a session is open.
 is_heard() {
   heard=
   set +f
   for dir in "$ROOT"/sessions/*; do
-    [ -p "$dir/ev" ] && kill -0 "${dir##*/}" && heard=1
+    [ -p "$dir/ev" ] && session_lives "$dir" && heard=1
   done 2>/dev/null
   set -f
   [ -n "$heard" ]
@@ -1055,23 +1063,48 @@ forget() {
   case $STATE in ended* | dead* | new) rm -rf "${ROOT:?}/jobs/$1" "$ROOT/live/$1" ;; esac
 }
 
-# Nothing of ours stays, where no job and no other session needs it.
+# Nothing of ours stays, where no job and no other session needs it. A runner or a sweep that has just begun may write while
+# all is removed, and a session that ends may not be gone yet.
 clear_out() {
+  tries=0
+  until remove_all || is_needed || [ "$tries" -ge 50 ]; do
+    tries=$((tries + 1))
+    sleep 0.2 2>/dev/null || sleep 1
+  done
+}
+
+is_needed() {
+  boot_wanted || is_heard && return
+  set +f
+  for entry in "$STAGED"/[0-9]* "$ROOT"/jobs/*; do
+    [ ! -e "$entry" ] || break
+  done
+  set -f
+  [ -e "$entry" ]
+}
+
+# Fails where something of ours stays.
+remove_all() {
   # What another queue will stage here is to be resumed at boot.
-  ! boot_wanted || return
-  rmdir "$STAGED" 2>/dev/null || return
-  rmdir "$ROOT/sessions" 2>/dev/null || { mkdir -p "$STAGED"; return; }
-  rmdir "$ROOT/jobs" 2>/dev/null || { mkdir -p "$STAGED" "$ROOT/sessions"; return; }
+  ! boot_wanted || return 1
+  sweep_sessions
+  remove_empty "$STAGED" || return 1
+  remove_empty "$ROOT/sessions" || { mkdir -p "$STAGED"; return 1; }
+  remove_empty "$ROOT/jobs" || { mkdir -p "$STAGED" "$ROOT/sessions"; return 1; }
   [ ! -d "$ROOT/boot" ] || boot_off
-  rm -rf "${ROOT:?}"
+  rm -rf "${ROOT:?}" || return 1
   # Other nodes may have the same home.
+  others=
   set +f
   for entry in "$HOME"/.cluster-queue/*; do
-    case $entry in */agent | */work) ;; *) return ;; esac
+    case $entry in */agent | */work) ;; *) [ ! -e "$entry" ] || others=1 ;; esac
   done
-  rm -rf "$HOME/.cluster-queue/agent" "${WORK:?}"
-  rmdir "$HOME/.cluster-queue" 2>/dev/null
-}
+  set -f
+  [ -z "$others" ] || return 0
+  rm -rf "$HOME/.cluster-queue/agent" "${WORK:?}" && remove_empty "$HOME/.cluster-queue"
+} 2>/dev/null
+
+remove_empty() { [ ! -d "$1" ] || rmdir "$1"; }
 
 end_session() {
   trap '' HUP TERM INT PIPE
@@ -1142,7 +1175,7 @@ heard() {
 sweep_sessions() {
   set +f
   for dir in "$ROOT"/sessions/*; do
-    kill -0 "${dir##*/}" 2>/dev/null || rm -rf "$dir"
+    session_lives "$dir" || rm -rf "$dir"
   done
   set -f
 }

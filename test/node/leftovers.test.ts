@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import {
   existsSync,
@@ -163,5 +163,29 @@ for (const [shell, file] of shells) {
       await until(() => text(job(dead, 'env')) === '');
       assert.ok(existsSync(job(toldNow)));
     });
+
+    for (const relay of ['yes', 'no']) {
+      it(`goes whole with its cluster, whoever has the number of a session that was killed; CLUSTER_QUEUE_RELAY=${relay}`, async () => {
+        const name = `left-${relay}`;
+        const { home } = await nodes.add(name, {
+          bin: path.join(dir, 'bin'),
+          env: { CLUSTER_QUEUE_RELAY: relay },
+        });
+        const transport = await SshTransport.connect(name, {
+          configFile: nodes.configFile,
+          prompter: undefined,
+        });
+        const last = await AgentSession.open(await transport.exec(SESSION_COMMAND));
+        // Its number now has another process, here the test's own.
+        const killed = path.join(home, '.cluster-queue', name, 'sessions', String(process.pid));
+        mkdirSync(killed);
+        spawnSync('mkfifo', [path.join(killed, 'ev')]);
+        writeFileSync(path.join(killed, 'start'), '1\n');
+        await last.leave();
+        last.close();
+        transport.close();
+        await until(() => !existsSync(path.join(home, '.cluster-queue')));
+      });
+    }
   });
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { story } from './story';
 import { openWorkbench, type Workbench } from './workbench';
 
 const examples = path.resolve(__dirname, '../../../examples');
@@ -19,8 +20,6 @@ run: |
 
 for (const theme of ['Light', 'Dark']) {
   describe(`a person's first jobs, in the ${theme.toLowerCase()} theme`, function () {
-    // One story: each part begins where the one before it ended.
-    this.bail(true);
     let window: Workbench;
     const picture = (name: string): Promise<string> => window.screenshot(`${name}-${theme.toLowerCase()}`);
 
@@ -31,10 +30,7 @@ for (const theme of ['Light', 'Dark']) {
         theme: `Default ${theme} Modern`,
       });
     });
-    afterEach(async function () {
-      if (this.currentTest?.isFailed())
-        await picture(`failed-${this.currentTest.title.replace(/\W+/g, '-')}`);
-    });
+    story(() => window, `-${theme.toLowerCase()}`);
     after(async () => {
       await window.close();
     });

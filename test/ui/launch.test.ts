@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { haveSshd, TestNodes } from '../support/sshd';
+import { story } from './story';
 import { openWorkbench, type Workbench } from './workbench';
 
 const examples = path.resolve(__dirname, '../../../examples');
@@ -18,8 +19,6 @@ run: cat ~/data.txt
 
 describe('a person who launches their first cluster', function () {
   if (!haveSshd) return;
-  // One story: each part begins where the one before it ended.
-  this.bail(true);
   const nodes = new TestNodes();
   let window: Workbench;
 
@@ -35,10 +34,7 @@ describe('a person who launches their first cluster', function () {
       settings: { 'clusterQueue.ssh.configFile': nodes.configFile },
     });
   });
-  afterEach(async function () {
-    if (this.currentTest?.isFailed())
-      await window.screenshot(`failed-${this.currentTest.title.replace(/\W+/g, '-')}`);
-  });
+  story(() => window);
   after(async () => {
     await window.close();
     await nodes.close();

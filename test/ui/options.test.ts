@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { story } from './story';
 import { openWorkbench, type Workbench } from './workbench';
 
 const examples = path.resolve(__dirname, '../../../examples');
@@ -14,7 +15,6 @@ run: |
 
 for (const theme of ['Light', 'Dark']) {
   describe(`a job with options, in the ${theme.toLowerCase()} theme`, function () {
-    this.bail(true);
     let window: Workbench;
     const picture = (name: string): Promise<string> => window.screenshot(`${name}-${theme.toLowerCase()}`);
 
@@ -25,10 +25,7 @@ for (const theme of ['Light', 'Dark']) {
         theme: `Default ${theme} Modern`,
       });
     });
-    afterEach(async function () {
-      if (this.currentTest?.isFailed())
-        await picture(`failed-${this.currentTest.title.replace(/\W+/g, '-')}`);
-    });
+    story(() => window, `-${theme.toLowerCase()}`);
     after(async () => {
       await window.close();
     });

@@ -2,14 +2,13 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { passwordNode, type PasswordNode } from '../support/passwordNode';
 import { haveSshd, TestNodes } from '../support/sshd';
+import { story } from './story';
 import { openWorkbench, type Workbench } from './workbench';
 
 const examples = path.resolve(__dirname, '../../../examples');
 
 describe('a person whose GPU box wants a password', function () {
   if (!haveSshd) return;
-  // One story: each part begins where the one before it ended.
-  this.bail(true);
   const nodes = new TestNodes();
   let box: PasswordNode;
   let window: Workbench;
@@ -23,10 +22,7 @@ describe('a person whose GPU box wants a password', function () {
       settings: { 'clusterQueue.ssh.configFile': nodes.configFile },
     });
   });
-  afterEach(async function () {
-    if (this.currentTest?.isFailed())
-      await window.screenshot(`failed-${this.currentTest.title.replace(/\W+/g, '-')}`);
-  });
+  story(() => window);
   after(async () => {
     await window.close();
     box.close();

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { noneLeft } from '../faults/processes';
 import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
+import { story } from './story';
 import { openWorkbench, type Workbench } from './workbench';
 
 const examples = path.resolve(__dirname, '../../../examples');
@@ -29,8 +30,6 @@ const until = (what: string): string =>
 
 describe('a person who reloads the window while it is at work', function () {
   if (!haveSshd) return;
-  // One story: each part begins where the one before it ended.
-  this.bail(true);
   const nodes = new TestNodes();
   let node: TestNode;
   let window: Workbench;
@@ -52,10 +51,7 @@ describe('a person who reloads the window while it is at work', function () {
     mkdirSync(path.join(window.folder, 'code'));
     writeFileSync(path.join(window.folder, 'code', 'part'), 'synced\n');
   });
-  afterEach(async function () {
-    if (this.currentTest?.isFailed())
-      await window.screenshot(`failed-${this.currentTest.title.replace(/\W+/g, '-')}`);
-  });
+  story(() => window);
   after(async () => {
     await window.close();
     await nodes.close();

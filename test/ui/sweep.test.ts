@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
+import { story } from './story';
 import { openWorkbench, type Workbench } from './workbench';
 
 const examples = path.resolve(__dirname, '../../../examples');
@@ -20,7 +21,6 @@ run: sleep 60
 
 for (const theme of ['Light', 'Dark']) {
   describe(`many jobs of one file, in the ${theme.toLowerCase()} theme`, function () {
-    this.bail(true);
     let window: Workbench;
     const picture = (name: string): Promise<string> => window.screenshot(`${name}-${theme.toLowerCase()}`);
 
@@ -31,10 +31,7 @@ for (const theme of ['Light', 'Dark']) {
         theme: `Default ${theme} Modern`,
       });
     });
-    afterEach(async function () {
-      if (this.currentTest?.isFailed())
-        await picture(`failed-${this.currentTest.title.replace(/\W+/g, '-')}`);
-    });
+    story(() => window, `-${theme.toLowerCase()}`);
     after(async () => {
       await window.close();
     });

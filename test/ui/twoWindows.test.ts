@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { tellFailure } from './story';
 import { openWorkbench, Workbench } from './workbench';
 
 const examples = path.resolve(__dirname, '../../../examples');
@@ -7,6 +8,12 @@ describe('two windows of one person', () => {
   let first: Workbench;
   before(async () => {
     first = await openWorkbench({ workspace: examples, theme: 'Default Dark Modern' });
+  });
+  let second: Workbench | undefined;
+  afterEach(async function () {
+    if (!this.currentTest?.isFailed()) return;
+    await tellFailure(first, `${this.currentTest.title} first`);
+    await tellFailure(second, `${this.currentTest.title} second`);
   });
   after(async () => {
     await first.close();
@@ -20,7 +27,7 @@ describe('two windows of one person', () => {
     const page = await other.newPage();
     page.setDefaultTimeout(20_000);
     await page.goto(first.page.url());
-    const second = new Workbench(page, first.folder, first.home, () => Promise.resolve());
+    second = new Workbench(page, first.folder, first.home, () => Promise.resolve());
     await second.waitForExplorer();
     for (const window of [first, second]) {
       await window.openView('Cluster Queue');

@@ -213,6 +213,14 @@ export class Workbench {
     return file;
   }
 
+  /** All words that the window shows, and the notifications that it has shown. */
+  async words(): Promise<string> {
+    const bell = this.page.locator('.statusbar-item[id="status.notifications"]');
+    await bell.click({ timeout: 2_000 }).catch(() => undefined);
+    const words = await this.page.locator('.monaco-workbench').first().innerText();
+    return words.replace(/\n{2,}/g, '\n');
+  }
+
   /** Closes the window, stops its server and removes its folder. */
   async close(): Promise<void> {
     await this.dispose();

@@ -89,6 +89,15 @@ sub lives {
   return defined $start && $start eq $began;
 }
 
+# Whether a session lives; after a reboot its number may be another process's.
+sub session_lives {
+  my ($pid) = @_;
+  my $start = start_of($pid) // return 0;
+  # It is about to write it.
+  my $began = first_line("$ROOT/sessions/$pid/start") // return 1;
+  return $start eq $began;
+}
+
 # The file of a job that was staged on this node, where there is one; else the file of that name.
 sub of_node {
   my ($path) = @_;

@@ -136,7 +136,7 @@ sub heard { put("$SESSION/heard", uptime() . "\n") }
 
 sub sweep_sessions {
   for my $pid (entries("$ROOT/sessions", qr/^\d+$/)) {
-    run('rm', '-rf', "$ROOT/sessions/$pid") unless kill(0, $pid) || $! == 1;
+    run('rm', '-rf', "$ROOT/sessions/$pid") unless session_lives($pid);
   }
 }
 

@@ -72,7 +72,7 @@ sub lease_after_walk {
 
 # Whether a session is open.
 sub is_heard {
-  return grep { -p "$ROOT/sessions/$_/ev" && kill 0, $_ } entries("$ROOT/sessions", qr/^\d+$/);
+  return grep { -p "$ROOT/sessions/$_/ev" && session_lives($_) } entries("$ROOT/sessions", qr/^\d+$/);
 }
 
 # One job after the other, as long as the end of one lets a staged one start.
