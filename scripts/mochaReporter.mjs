@@ -1,4 +1,4 @@
-// Mocha's spec reporter, which also leaves its counts in the file named by CLUSTER_QUEUE_TEST_COUNTS.
+// Mocha's spec reporter, which also leaves the titles of what passed, failed and was skipped in the file named by CLUSTER_QUEUE_TEST_COUNTS.
 import fs from 'node:fs';
 import process from 'node:process';
 import Mocha from 'mocha';
@@ -9,9 +9,11 @@ export default class CountingReporter extends Mocha.reporters.Spec {
     const file = process.env.CLUSTER_QUEUE_TEST_COUNTS;
     if (!file) return;
     runner.once('end', () => {
-      const { passes, pending } = this.stats;
-      const failed = this.failures.map((test) => test.fullTitle());
-      fs.writeFileSync(file, JSON.stringify({ passed: passes, failed, skipped: pending }));
+      fs.writeFileSync(file, JSON.stringify({ passed, failed, skipped }));
     });
+    const [passed, failed, skipped] = [[], [], []];
+    runner.on('pass', (test) => passed.push(test.fullTitle()));
+    runner.on('pending', (test) => skipped.push(test.fullTitle()));
+    runner.on('fail', (test) => failed.push({ title: test.fullTitle(), suite: test.parent.fullTitle() }));
   }
 }

@@ -64,6 +64,7 @@ function report(parts) {
   }
   const total = sum(parts);
   for (const name of total.failed) console.log(`  failed: ${name}`);
+  for (const name of total.unsteady) console.log(`  unsteady: ${name} failed among others and passed alone`);
   if (inCi && total.skipped > 0) console.log('  failed: in CI nothing may be skipped');
   const failed = total.failed.length;
   console.log(words({ passed: total.passed, failed, skipped: total.skipped }));

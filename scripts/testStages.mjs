@@ -8,8 +8,15 @@ import { runNode, root } from './processes.mjs';
 /** Longer than any stage takes on a slow machine, short enough to end well before CI's own limit. */
 const stageTimeout = 18 * 60_000;
 
+/** More suites than this that fail are no accident. */
+const MOST_UNSTEADY = 4;
+
 /**
- * @typedef {{passed: number, failed: string[], skipped: number}} Counts
+ * @typedef {object} Counts
+ * @property {number} passed
+ * @property {string[]} failed
+ * @property {number} skipped
+ * @property {string[]} [unsteady] what failed among others and passed alone
  * @typedef {object} Stage
  * @property {string} name for `--only` and the report
  * @property {string} title
@@ -63,7 +70,7 @@ async function check(name, [script, ...args]) {
   console.log(output);
   return {
     passed: 0,
-    failed: [timedOut ? `${name} (stopped after a quarter of an hour)` : name],
+    failed: [timedOut ? `${name} (stopped after ${stageTimeout / 60_000} minutes)` : name],
     skipped: 0,
   };
 }
@@ -78,39 +85,76 @@ async function mocha(folders, timeout, { grep }) {
     ...(process.env.CI ? ['--forbid-only'] : []),
     // In CI Mocha would colour even a log file.
     ...(process.stdout.isTTY ? [] : ['--no-color']),
-    ...(grep ? ['--grep', grep] : []),
-    ...files,
   ];
-  return counted(folders.join('+'), async (env) => {
-    const { code, timedOut } = await runNode(args, { env, timeout: stageTimeout });
-    return timedOut ? 'stopped after a quarter of an hour' : code;
-  });
+  return steadied(folders.join('+'), grep, (env, only) =>
+    runNode([...args, ...(only ? ['--grep', only] : []), ...files], { env, timeout: stageTimeout }),
+  );
 }
 
 async function vscode({ grep }) {
   if (testFiles(['vscode']).length === 0) return noTests(['vscode']);
-  return counted('vscode', async (env) => {
-    // A process of its own, so that a host that hangs can be stopped with all it started.
-    const args = [path.join(root, 'scripts/runInVscode.mjs')];
-    const { code, timedOut } = await runNode(args, {
-      env: { ...env, ...(grep ? { CLUSTER_QUEUE_TEST_GREP: grep } : {}) },
+  // A process of its own, so that a host that hangs can be stopped with all it started.
+  const args = [path.join(root, 'scripts/runInVscode.mjs')];
+  return steadied('vscode', grep, (env, only) =>
+    runNode(args, {
+      env: { ...env, ...(only ? { CLUSTER_QUEUE_TEST_GREP: only } : {}) },
       timeout: stageTimeout,
-    });
-    return timedOut ? 'stopped after a quarter of an hour' : code;
-  });
+    }),
+  );
 }
 
-/** Runs Mocha somewhere and reads what its reporter counted; an end that no failure explains is a failure itself. */
-async function counted(name, runMocha) {
+/**
+ * Runs Mocha somewhere, and in CI the suites of what failed once more, alone: hours of work must not wait for a window that
+ * opened late. What then passes is named as unsteady: there is a race to be found, in the test or in what it tests.
+ */
+async function steadied(name, grep, runMocha) {
+  const first = await outcomes(name, (env) => runMocha(env, grep));
+  const suites = new Set(first.failed.map(({ suite }) => suite));
+  if (!process.env.CI || suites.size === 0 || suites.size > MOST_UNSTEADY || suites.has(undefined))
+    return counts(first, []);
+  console.log('\n── Once more, alone: what failed');
+  const only = [...suites].map((suite) => `^${suite.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')} `).join('|');
+  const second = await outcomes(name, (env) => runMocha(env, only));
+  // A hook that failed is not among those that pass; its suite's tests are.
+  const passesNow = ({ title, suite }) =>
+    second.failed.length === 0 &&
+    second.passed.some((passed) => passed === title || (isHook(title) && passed.startsWith(`${suite} `)));
+  const unsteady = first.failed.filter(passesNow).map(({ title }) => title);
+  const failed = [
+    ...first.failed.filter((one) => !passesNow(one)),
+    ...second.failed.filter(({ title }) => !first.failed.some((one) => one.title === title)),
+  ];
+  const before = new Set(first.passed);
+  const passed = [...first.passed, ...second.passed.filter((title) => !before.has(title))];
+  const skipped = first.skipped.filter((title) => !passed.includes(title));
+  return counts({ passed, failed, skipped }, unsteady);
+}
+
+function isHook(title) {
+  return / "(before|after) (all|each)" hook/.test(title);
+}
+
+function counts({ passed, failed, skipped }, unsteady) {
+  return {
+    passed: passed.length,
+    failed: failed.map(({ title }) => title),
+    skipped: skipped.length,
+    unsteady,
+  };
+}
+
+/** What became of each test in one run of Mocha, by its reporter; an end that no failure explains is a failure itself. */
+async function outcomes(name, runMocha) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cluster-queue-counts-'));
   const file = path.join(folder, 'counts.json');
   try {
-    const end = await runMocha({ ...process.env, CLUSTER_QUEUE_TEST_COUNTS: file });
-    const counts = fs.existsSync(file)
+    const { code, timedOut } = await runMocha({ ...process.env, CLUSTER_QUEUE_TEST_COUNTS: file });
+    const told = fs.existsSync(file)
       ? JSON.parse(fs.readFileSync(file, 'utf8'))
-      : { passed: 0, failed: [], skipped: 0 };
-    if (end !== 0 && counts.failed.length === 0) counts.failed.push(`${name}: ended with ${end}`);
-    return counts;
+      : { passed: [], failed: [], skipped: [] };
+    const end = timedOut ? `stopped after ${stageTimeout / 60_000} minutes` : `ended with ${code}`;
+    if (code !== 0 && told.failed.length === 0) told.failed.push({ title: `${name}: ${end}` });
+    return told;
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }
@@ -146,5 +190,6 @@ export function sum(results) {
     passed: results.reduce((total, { passed }) => total + passed, 0),
     failed: results.flatMap(({ failed }) => failed),
     skipped: results.reduce((total, { skipped }) => total + skipped, 0),
+    unsteady: results.flatMap(({ unsteady }) => unsteady ?? []),
   };
 }
