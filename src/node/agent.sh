@@ -835,7 +835,12 @@ do_again() {
 home_id() {
   HOME_ID=
   {
-    [ -s "$WORK/id" ] || { mkdir -p "$WORK" && (set -C; printf '%s\n' "$BOOT-$$" >"$WORK/id"); }
+    if [ ! -s "$WORK/id" ]; then
+      # In one step: another node of this home may be at it too, and must not read half of it.
+      mkdir -p "$WORK" && new=$WORK/id.$CLUSTER_QUEUE_NODE.$$ && printf '%s\n' "$BOOT-$$" >"$new" && [ -s "$new" ] &&
+        { ln "$new" "$WORK/id" || [ -e "$WORK/id" ] || mv "$new" "$WORK/id"; }
+      rm -f "$new"
+    fi
     read -r HOME_ID <"$WORK/id"
   } 2>/dev/null
   [ -n "$HOME_ID" ] || HOME_ID=$CLUSTER_QUEUE_NODE

@@ -145,7 +145,10 @@ sub home_id {
   my $id = first_line("$WORK/id");
   if (!defined $id || !length $id) {
     mkdir $WORK, 0700;
-    if (sysopen(my $file, "$WORK/id", $O_NEW, 0600)) { syswrite($file, "$BOOT-$$\n") }
+    # In one step: another node of this home may be at it too, and must not read half of it.
+    my $new = "$WORK/id.$NODE.$$";
+    put($new, "$BOOT-$$\n") && (link($new, "$WORK/id") || -e "$WORK/id" || rename($new, "$WORK/id"));
+    unlink $new;
     $id = first_line("$WORK/id");
   }
   return defined $id && length $id ? $id : $NODE;
