@@ -52,6 +52,40 @@ export interface ArchiveElement {
   readonly cluster: string;
 }
 
+/** Names an element for as long as it is there. */
+export function keyOf(element: Element): string {
+  const { kind, cluster } = element;
+  switch (kind) {
+    case 'node':
+      return `${kind} ${cluster} ${element.node}`;
+    case 'device':
+      return `${kind} ${cluster} ${element.node} ${element.index}`;
+    case 'job':
+    case 'group':
+      return `${kind} ${cluster} ${element.id}`;
+    default:
+      return `${kind} ${cluster}`;
+  }
+}
+
+/** All that an item shows. */
+export function looksOf(item: vscode.TreeItem): string {
+  const { label, description, iconPath, contextValue, collapsibleState, tooltip } = item;
+  const words = typeof tooltip === 'object' ? tooltip.value : tooltip;
+  return JSON.stringify([label, description, iconPath, contextValue, collapsibleState, words]);
+}
+
+/** What of a job is to be seen at once. */
+export function jobState({ record }: JobView): string {
+  const { status, cancelling = false, held = false, tries = 1 } = record;
+  return `${status} ${cancelling} ${held} ${tries}`;
+}
+
+/** What else of a job may change in its row, but for times. */
+export function jobWords({ record, reason }: JobView): string {
+  return `${record.name} ${record.message ?? ''} ${reason?.text ?? ''}`;
+}
+
 const { TreeItem, TreeItemCollapsibleState: Collapsible, ThemeIcon, l10n } = vscode;
 
 /** What a cluster has free and does, in a few words. */
@@ -163,9 +197,9 @@ function wantWords({ spec, demand }: JobRecord): string {
 export function groupItem(
   element: GroupElement,
   view: ClusterView,
-  members: readonly JobRecord[],
+  members: readonly JobView[],
 ): vscode.TreeItem {
-  const { name, size } = members[0]?.group ?? { name: '', size: members.length };
+  const { name, size } = members[0]?.record.group ?? { name: '', size: members.length };
   const { running, pending, succeeded, failed, cancelled } =
     view.groups?.find(({ id }) => id === element.id) ?? endedCounts(members);
   const archived =
@@ -200,9 +234,9 @@ export function groupItem(
 }
 
 /** Of a group that has ended; `members` are all that are not archived. */
-function endedCounts(members: readonly JobRecord[]): Omit<GroupView, 'id'> {
+function endedCounts(members: readonly JobView[]): Omit<GroupView, 'id'> {
   const count = (of: (status: string) => boolean): number =>
-    members.filter(({ status }) => of(status)).length;
+    members.filter(({ record }) => of(record.status)).length;
   return {
     running: 0,
     pending: 0,

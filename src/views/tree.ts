@@ -1,8 +1,10 @@
 import * as vscode from 'vscode';
 import type { Queue } from '../control';
+import type { JobView } from '../engine';
 import { LARGE_GROUP } from '../engine/groups';
-import { deviceLabel, isOnNodes, type JobRecord } from '../queue';
+import { deviceLabel, isOnNodes } from '../queue';
 import type { WindowQueue } from '../window';
+import { DrawnRows, type Row } from './drawn';
 import { QueueDrop } from './drop';
 import {
   archiveItem,
@@ -10,13 +12,15 @@ import {
   deviceItem,
   groupItem,
   jobItem,
+  jobState,
   jobTooltip,
+  jobWords,
+  keyOf,
+  looksOf,
   moreItem,
   nodeItem,
-  type ClusterElement,
   type Element,
   type GroupElement,
-  type JobElement,
 } from './elements';
 import { Paced } from './paced';
 
@@ -24,17 +28,21 @@ const PAGE = 200;
 // A burst of events is shown at most this often; the first of them at once. VS Code asks for rows when it was not told of
 // changes for 200 ms (its ExtHostTreeView): if told more often it would show nothing for as long as jobs come and go.
 const SHOW_EVERY_MS = 250;
+// What is not to be seen at once waits so long after the last time, see DrawnRows.
+const REST_EVERY_MS = 2_000;
 // Ages in the tree ("2 mins ago") while it can be seen.
 const AGE_MS = 20_000;
 
 /** The Cluster Queue view: clusters, their nodes, and their jobs, newest first. It renders what the queue has. */
 export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Disposable {
-  private readonly changed = new vscode.EventEmitter<Element | undefined>();
+  private readonly changed = new vscode.EventEmitter<Element[] | undefined>();
   readonly onDidChangeTreeData = this.changed.event;
-  private readonly elements = new Map<string, ClusterElement>();
+  private readonly drawn = new DrawnRows<Element>();
   private readonly limits = new Map<string, number>();
   private readonly dirty = new Set<string>();
   private readonly shows = new Paced(() => this.flush(), SHOW_EVERY_MS);
+  private readonly rest = new Set<Element>();
+  private readonly showsRest = new Paced(() => this.flushRest(), REST_EVERY_MS);
   private readonly view: vscode.TreeView<Element>;
   private readonly subscriptions: vscode.Disposable[];
 
@@ -67,7 +75,9 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   /** Shows a page more of a cluster's ended jobs. */
   showOlder(cluster: string): void {
     this.limits.set(cluster, (this.limits.get(cluster) ?? PAGE) + PAGE);
-    this.changed.fire(this.elements.get(cluster));
+    this.changed.fire(
+      this.drawn.parents().filter((element) => element.kind === 'cluster' && element.cluster === cluster),
+    );
   }
 
   async getChildren(element?: Element): Promise<Element[]> {
@@ -76,23 +86,10 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
       const queue = this.window.queue ?? (await this.window.open().catch(() => undefined));
       if (!queue) return [];
       this.connectAll();
-      return queue.views().map(({ name }) => this.cluster(name));
+      return this.drawn.draw('', this.clusters(queue));
     }
     const { queue } = this.window;
-    if (!queue) return [];
-    if (element.kind === 'cluster') return this.ofCluster(queue, element.cluster);
-    if (element.kind === 'group')
-      return this.members(queue, element).map(({ cluster, id }) => ({ kind: 'job', cluster, id }));
-    if (element.kind !== 'node') return [];
-    const devices =
-      this.find(queue, element.cluster)?.nodes.find(({ name }) => name === element.node)?.usage?.devices ??
-      [];
-    return devices.map(({ index }) => ({
-      kind: 'device',
-      cluster: element.cluster,
-      node: element.node,
-      index,
-    }));
+    return queue ? this.drawn.draw(keyOf(element), this.below(queue, element)) : [];
   }
 
   getTreeItem(element: Element): vscode.TreeItem {
@@ -133,30 +130,77 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
 
   dispose(): void {
     this.shows.dispose();
+    this.showsRest.dispose();
     for (const subscription of this.subscriptions) subscription.dispose();
     this.changed.dispose();
   }
 
-  private ofCluster(queue: Queue, cluster: string): Element[] {
+  private clusters(queue: Queue): Row<Element>[] {
+    return queue.views().map((view) => {
+      const element = { kind: 'cluster', cluster: view.name } as const;
+      return { key: keyOf(element), element, state: '', looks: looksOf(clusterItem(view)) };
+    });
+  }
+
+  /** The rows below one. */
+  private below(queue: Queue, parent: Element): Row<Element>[] {
+    switch (parent.kind) {
+      case 'cluster':
+        return this.ofCluster(queue, parent.cluster);
+      case 'group':
+        return this.members(queue, parent).map(jobRow);
+      case 'node': {
+        const { cluster, node } = parent;
+        const view = this.find(queue, cluster)?.nodes.find(({ name }) => name === node);
+        return (view?.usage?.devices ?? []).map((usage) => {
+          const element = { kind: 'device', cluster, node, index: usage.index } as const;
+          return { key: keyOf(element), element, state: looksOf(deviceItem(element, usage)), looks: '' };
+        });
+      }
+      default:
+        return [];
+    }
+  }
+
+  private ofCluster(queue: Queue, cluster: string): Row<Element>[] {
     const view = this.find(queue, cluster);
     if (!view) return [];
     const { jobs, more } = this.shown(queue, cluster);
-    return [
-      ...view.nodes.map(({ name }): Element => ({ kind: 'node', cluster, node: name })),
-      ...rows(cluster, jobs),
-      ...(more
-        ? [{ kind: 'more', cluster } as const]
-        : view.archived === undefined
-          ? []
-          : [{ kind: 'archive', cluster } as const]),
-    ];
+    const row = (element: Element, item: vscode.TreeItem): Row<Element> => ({
+      key: keyOf(element),
+      element,
+      state: '',
+      looks: looksOf(item),
+    });
+    const groups = new Set<number>();
+    const rows = view.nodes.map((node) =>
+      row({ kind: 'node', cluster, node: node.name }, nodeItem(cluster, node)),
+    );
+    for (const job of jobs) {
+      const { group } = job.record;
+      if (!group) rows.push(jobRow(job));
+      else if (!groups.has(group.id)) {
+        // One row for all jobs of a group, where its newest is.
+        groups.add(group.id);
+        const element = { kind: 'group', cluster, id: group.id } as const;
+        rows.push(row(element, groupItem(element, view, members(jobs, group.id))));
+      }
+    }
+    if (more) {
+      const element = { kind: 'more', cluster } as const;
+      rows.push(row(element, moreItem(element)));
+    } else if (view.archived !== undefined) {
+      const element = { kind: 'archive', cluster } as const;
+      rows.push(row(element, archiveItem(element, view.archived)));
+    }
+    return rows;
   }
 
   /**
    * The newest jobs, as many as are to be shown, and all that are on nodes; a group of which one of the newest is a member
    * is there whole, unless it is large.
    */
-  private shown(queue: Queue, cluster: string): { jobs: JobRecord[]; more: boolean } {
+  private shown(queue: Queue, cluster: string): { jobs: JobView[]; more: boolean } {
     let limit = this.limits.get(cluster) ?? PAGE;
     let jobs = queue.jobs(cluster, limit + 1);
     const last = jobs[limit - 1]?.record;
@@ -166,21 +210,13 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
       jobs = queue.jobs(cluster, limit + 1);
     }
     return {
-      jobs: byPlace(
-        jobs.map(({ record }) => record).filter(({ status }, index) => index < limit || isOnNodes(status)),
-      ),
+      jobs: byPlace(jobs.filter(({ record }, index) => index < limit || isOnNodes(record.status))),
       more: jobs.length > limit,
     };
   }
 
-  private members(queue: Queue, { cluster, id }: GroupElement): JobRecord[] {
-    return this.shown(queue, cluster).jobs.filter(({ group }) => group?.id === id);
-  }
-
-  private cluster(name: string): ClusterElement {
-    const element = this.elements.get(name) ?? { kind: 'cluster', cluster: name };
-    this.elements.set(name, element);
-    return element;
+  private members(queue: Queue, { cluster, id }: GroupElement): JobView[] {
+    return members(this.shown(queue, cluster).jobs, id);
   }
 
   private find(queue: Queue, cluster: string): ReturnType<Queue['views']>[number] | undefined {
@@ -198,34 +234,55 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   }
 
   private flush(): void {
-    const names = [...this.dirty];
+    const dirty = new Set(this.dirty);
     this.dirty.clear();
-    const views = this.window.queue?.views() ?? [];
-    const known = new Set(views.map(({ name }) => name));
+    const { queue } = this.window;
+    const views = queue?.views() ?? [];
     const running = views.reduce((sum, view) => sum + view.running, 0);
     this.view.badge =
       running === 0 ? undefined : { value: running, tooltip: vscode.l10n.t('{0} jobs on nodes', running) };
-    // A cluster that came or went changes the root.
-    if (names.some((name) => !this.elements.has(name) || !known.has(name))) this.changed.fire(undefined);
-    else for (const name of names) this.changed.fire(this.elements.get(name));
+    if (!queue) return;
+    const root = this.drawn.changes('', this.clusters(queue));
+    if (!root.same) {
+      // A cluster came or went.
+      this.changed.fire(undefined);
+      return;
+    }
+    const now: Element[] = [];
+    const soon = [...root.soon];
+    for (const parent of this.drawn.parents()) {
+      if (!dirty.has(parent.cluster)) continue;
+      const changes = this.drawn.changes(keyOf(parent), this.below(queue, parent));
+      now.push(...changes.now);
+      soon.push(...changes.soon, ...(changes.same ? [] : [parent]));
+    }
+    if (now.length > 0) this.changed.fire(now);
+    for (const element of soon) this.rest.add(element);
+    if (this.rest.size > 0) this.showsRest.call();
+  }
+
+  private flushRest(): void {
+    this.changed.fire([...this.rest]);
+    this.rest.clear();
   }
 }
 
 /** Jobs, newest first, with those that wait by their places in the queue: the lowest of them is the next to start. */
-function byPlace(jobs: readonly JobRecord[]): JobRecord[] {
-  const isWaiting = ({ status }: JobRecord): boolean => status === 'PENDING';
-  const waiting = jobs.filter(isWaiting).sort((a, b) => a.priority - b.priority || b.order - a.order);
+function byPlace(jobs: readonly JobView[]): JobView[] {
+  const isWaiting = ({ record }: JobView): boolean => record.status === 'PENDING';
+  const waiting = jobs
+    .filter(isWaiting)
+    .sort(({ record: a }, { record: b }) => a.priority - b.priority || b.order - a.order);
   let next = 0;
   return jobs.map((job) => (isWaiting(job) ? (waiting[next++] ?? job) : job));
 }
 
-/** A row for each job, and one for all jobs of a group, where its newest is. */
-function rows(cluster: string, jobs: readonly JobRecord[]): (JobElement | GroupElement)[] {
-  const groups = new Set<number>();
-  return jobs.flatMap(({ id, group }): (JobElement | GroupElement)[] => {
-    if (!group) return [{ kind: 'job', cluster, id }];
-    if (groups.has(group.id)) return [];
-    groups.add(group.id);
-    return [{ kind: 'group', cluster, id: group.id }];
-  });
+function members(jobs: readonly JobView[], group: number): JobView[] {
+  return jobs.filter(({ record }) => record.group?.id === group);
+}
+
+function jobRow(job: JobView): Row<Element> {
+  const { cluster, id } = job.record;
+  const element = { kind: 'job', cluster, id } as const;
+  return { key: keyOf(element), element, state: jobState(job), looks: jobWords(job) };
 }

@@ -239,7 +239,12 @@ export class Workbench {
   }
 }
 
-async function reaches(target: Locator, state: 'visible' | 'hidden', timeout: number): Promise<boolean> {
+/** Whether something comes to be there, or goes, within so many ms. */
+export async function reaches(
+  target: Locator,
+  state: 'visible' | 'hidden',
+  timeout: number,
+): Promise<boolean> {
   return target.waitFor({ state, timeout }).then(
     () => true,
     () => false,
