@@ -1,8 +1,7 @@
 import * as vscode from 'vscode';
 import type { Queue } from '../control';
 import type { JobView } from '../engine';
-import { LARGE_GROUP } from '../engine/groups';
-import { deviceLabel, isOnNodes } from '../queue';
+import { deviceLabel } from '../queue';
 import type { WindowQueue } from '../window';
 import { DrawnRows, type Row } from './drawn';
 import { QueueDrop } from './drop';
@@ -20,11 +19,10 @@ import {
   moreItem,
   nodeItem,
   type Element,
-  type GroupElement,
 } from './elements';
 import { Paced } from './paced';
+import { membersOf, ShownJobs } from './shown';
 
-const PAGE = 200;
 // A burst of events is shown at most this often; the first of them at once. VS Code asks for rows when it was not told of
 // changes for 200 ms (its ExtHostTreeView): if told more often it would show nothing for as long as jobs come and go.
 const SHOW_EVERY_MS = 250;
@@ -38,7 +36,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   private readonly changed = new vscode.EventEmitter<Element[] | undefined>();
   readonly onDidChangeTreeData = this.changed.event;
   private readonly drawn = new DrawnRows<Element>();
-  private readonly limits = new Map<string, number>();
+  private readonly shown = new ShownJobs();
   private readonly dirty = new Set<string>();
   private readonly shows = new Paced(() => this.flush(), SHOW_EVERY_MS);
   private readonly rest = new Set<Element>();
@@ -74,7 +72,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
 
   /** Shows a page more of a cluster's ended jobs. */
   showOlder(cluster: string): void {
-    this.limits.set(cluster, (this.limits.get(cluster) ?? PAGE) + PAGE);
+    this.shown.showOlder(cluster);
     this.changed.fire(
       this.drawn.parents().filter((element) => element.kind === 'cluster' && element.cluster === cluster),
     );
@@ -94,7 +92,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
 
   getTreeItem(element: Element): vscode.TreeItem {
     const { queue } = this.window;
-    const view = queue && this.find(queue, element.cluster);
+    const view = queue && this.shown.view(queue, element.cluster);
     if (!queue || !view) return new vscode.TreeItem('');
     switch (element.kind) {
       case 'cluster':
@@ -110,9 +108,9 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
         return usage ? deviceItem(element, usage) : new vscode.TreeItem(`GPU ${deviceLabel(element.index)}`);
       }
       case 'job':
-        return jobItem(queue.job(element.cluster, element.id), Date.now());
+        return jobItem(this.shown.job(queue, element.cluster, element.id), Date.now());
       case 'group':
-        return groupItem(element, view, this.members(queue, element));
+        return groupItem(element, view, this.shown.members(queue, element.cluster, element.id));
       case 'more':
         return moreItem(element);
       case 'archive':
@@ -148,10 +146,10 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
       case 'cluster':
         return this.ofCluster(queue, parent.cluster);
       case 'group':
-        return this.members(queue, parent).map(jobRow);
+        return this.shown.members(queue, parent.cluster, parent.id).map(jobRow);
       case 'node': {
         const { cluster, node } = parent;
-        const view = this.find(queue, cluster)?.nodes.find(({ name }) => name === node);
+        const view = this.shown.view(queue, cluster)?.nodes.find(({ name }) => name === node);
         return (view?.usage?.devices ?? []).map((usage) => {
           const element = { kind: 'device', cluster, node, index: usage.index } as const;
           return { key: keyOf(element), element, state: looksOf(deviceItem(element, usage)), looks: '' };
@@ -163,9 +161,9 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   }
 
   private ofCluster(queue: Queue, cluster: string): Row<Element>[] {
-    const view = this.find(queue, cluster);
-    if (!view) return [];
-    const { jobs, more } = this.shown(queue, cluster);
+    const shown = this.shown.look(queue, cluster);
+    if (!shown) return [];
+    const { view, jobs, more } = shown;
     const row = (element: Element, item: vscode.TreeItem): Row<Element> => ({
       key: keyOf(element),
       element,
@@ -183,7 +181,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
         // One row for all jobs of a group, where its newest is.
         groups.add(group.id);
         const element = { kind: 'group', cluster, id: group.id } as const;
-        rows.push(row(element, groupItem(element, view, members(jobs, group.id))));
+        rows.push(row(element, groupItem(element, view, membersOf(jobs, group.id))));
       }
     }
     if (more) {
@@ -194,33 +192,6 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
       rows.push(row(element, archiveItem(element, view.archived)));
     }
     return rows;
-  }
-
-  /**
-   * The newest jobs, as many as are to be shown, and all that are on nodes; a group of which one of the newest is a member
-   * is there whole, unless it is large.
-   */
-  private shown(queue: Queue, cluster: string): { jobs: JobView[]; more: boolean } {
-    let limit = this.limits.get(cluster) ?? PAGE;
-    let jobs = queue.jobs(cluster, limit + 1);
-    const last = jobs[limit - 1]?.record;
-    const missing = last?.group && last.group.size <= LARGE_GROUP ? last.id - last.group.id : 0;
-    if (missing > 0) {
-      limit += missing;
-      jobs = queue.jobs(cluster, limit + 1);
-    }
-    return {
-      jobs: byPlace(jobs.filter(({ record }, index) => index < limit || isOnNodes(record.status))),
-      more: jobs.length > limit,
-    };
-  }
-
-  private members(queue: Queue, { cluster, id }: GroupElement): JobView[] {
-    return members(this.shown(queue, cluster).jobs, id);
-  }
-
-  private find(queue: Queue, cluster: string): ReturnType<Queue['views']>[number] | undefined {
-    return queue.view(cluster);
   }
 
   private connectAll(): void {
@@ -265,20 +236,6 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
     this.changed.fire([...this.rest]);
     this.rest.clear();
   }
-}
-
-/** Jobs, newest first, with those that wait by their places in the queue: the lowest of them is the next to start. */
-function byPlace(jobs: readonly JobView[]): JobView[] {
-  const isWaiting = ({ record }: JobView): boolean => record.status === 'PENDING';
-  const waiting = jobs
-    .filter(isWaiting)
-    .sort(({ record: a }, { record: b }) => a.priority - b.priority || b.order - a.order);
-  let next = 0;
-  return jobs.map((job) => (isWaiting(job) ? (waiting[next++] ?? job) : job));
-}
-
-function members(jobs: readonly JobView[], group: number): JobView[] {
-  return jobs.filter(({ record }) => record.group?.id === group);
 }
 
 function jobRow(job: JobView): Row<Element> {
