@@ -4,6 +4,7 @@ import { parseEnv } from 'node:util';
 import {
   applyOverrides,
   commandTask,
+  EMPTY_TASK,
   missingValues,
   parseTask,
   type Task,
@@ -42,6 +43,11 @@ export function readTask(
   if (taskCount > 1)
     throw new CliError(`${file} holds ${taskCount} tasks, and exec takes one: put each in a file of its own`);
   return { task: overridden(task, flags), file: full };
+}
+
+/** What options ask of machines where there is nothing to run. */
+export function readNoTask(flags: TaskFlags): { task: Task; file?: undefined } {
+  return { task: overridden(EMPTY_TASK, flags) };
 }
 
 function overridden(task: Task, flags: TaskFlags): Task {

@@ -2,7 +2,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type { Launched, LaunchRequest, Queue } from '../control';
 import { userName } from '../control/home';
-import { applyOverrides } from '../task';
+import { applyOverrides, type Task } from '../task';
 import { askClusterName, pickHosts } from './addCluster';
 import { targets, type Command, type CommandContext } from './context';
 import { askValues, readTask, taskFile, trusted } from './taskFile';
@@ -43,14 +43,14 @@ type Where = Pick<LaunchRequest, 'name' | 'nodes'>;
 async function launchFile(
   context: CommandContext,
   document: vscode.TextDocument,
-  ask: (queue: Queue) => Promise<Where | undefined>,
+  ask: (queue: Queue, task: Task) => Promise<Where | undefined>,
 ): Promise<void> {
   const task = await readTask(document);
   if (!task) return;
   const values = await askValues(task);
   if (!values) return;
   const queue = await context.window.open();
-  const where = await ask(queue);
+  const where = await ask(queue, task);
   if (!where) return;
   const request = {
     ...where,
@@ -75,24 +75,23 @@ async function launchFile(
       return launch(queue, request, { say, signal: abort.signal });
     },
   );
-  void vscode.window.showInformationMessage(launchedWords(where.name, launched));
+  const { passedOverWords } = await import('../control');
+  void vscode.window.showInformationMessage(
+    [launchedWords(where.name, launched), ...passedOverWords(launched.passedOver)].join('; '),
+  );
   const first = launched.setup ?? launched.run;
   if (first) await context.logs.show(where.name, first.id);
 }
 
-/** What was queued, and of each host that was not taken why. */
-function launchedWords(cluster: string, { setup, run, passedOver }: Launched): string {
+function launchedWords(cluster: string, { setup, run }: Launched): string {
   const jobs = [setup, run].flatMap((job) => (job ? [`job ${job.id} (${job.name})`] : []));
-  const words =
-    jobs.length === 0
-      ? vscode.l10n.t('cluster {0} is ready', cluster)
-      : vscode.l10n.t('queued on {0}: {1}', cluster, jobs.join(', then '));
-  const others = passedOver.map(({ node, why }) => vscode.l10n.t('passed over {0}: {1}', node, why));
-  return [words, ...others].join('; ');
+  return jobs.length === 0
+    ? vscode.l10n.t('cluster {0} is ready', cluster)
+    : vscode.l10n.t('queued on {0}: {1}', cluster, jobs.join(', then '));
 }
 
 /** A new cluster and its candidates, or one that is there. */
-async function askWhere(queue: Queue): Promise<Where | undefined> {
+async function askWhere(queue: Queue, { numNodes }: Task): Promise<Where | undefined> {
   const title = vscode.l10n.t('Launch Cluster');
   const fresh = { label: `$(add) ${vscode.l10n.t('New cluster…')}`, name: undefined };
   const known = queue.views().map(({ name, launch: step }) => ({
@@ -107,7 +106,14 @@ async function askWhere(queue: Queue): Promise<Where | undefined> {
   if (picked.name !== undefined) return { name: picked.name, nodes: [] };
   const nodes = await pickHosts(
     title,
-    vscode.l10n.t('Tick the machines to choose from: those that fit the task are taken'),
+    numNodes === 1
+      ? vscode.l10n.t(
+          'Tick the machines to choose from: the first that fits the task is taken (num_nodes is 1)',
+        )
+      : vscode.l10n.t(
+          'Tick the machines to choose from: the first {0} that fit the task are taken (num_nodes)',
+          numNodes,
+        ),
   );
   if (!nodes || nodes.length === 0) return undefined;
   const name = await askClusterName(queue, title);

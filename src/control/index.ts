@@ -11,7 +11,14 @@ export function openQueue(options: QueueOptions): Promise<Queue> {
   return SharedQueue.open(options);
 }
 
-export { launch, type Launched, type LaunchRequest, type LaunchWatcher, type PassedOver } from './launch';
+export {
+  launch,
+  passedOverWords,
+  type Launched,
+  type LaunchRequest,
+  type LaunchWatcher,
+  type PassedOver,
+} from './launch';
 export { staleMountsOf, staleWords } from './mounts';
 export { expandHome, stateFolder, userName } from './home';
 export { backgroundFiles, backgroundPid, becomeBackground, findBackground } from './background';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LaunchJobs, LaunchStep, NodeDefinition } from '../cluster';
 import { demandOf, isRemoteSource, QueueError, type SubmitOptions } from '../engine';
-import { Scheduler, type JobDemand, type JobRecord } from '../queue';
+import { demandWords, Scheduler, type JobDemand, type JobRecord, type NodeDemand } from '../queue';
 import type { Task } from '../task';
 import { mountsOf } from './mounts';
 import type { Queue } from './queue';
@@ -11,6 +11,8 @@ export interface LaunchRequest {
   readonly name: string;
   /** Candidates; the first `num_nodes` that satisfy `resources` are taken. Ignored when the cluster is there already. */
   readonly nodes: readonly NodeDefinition[];
+  /** Takes every candidate that can be used: there is no task that says how many. */
+  readonly all?: boolean;
   readonly task: Task;
   /** Absolute path of the task file; relative paths in it are taken from its folder. */
   readonly file?: string;
@@ -30,6 +32,13 @@ export interface Launched {
 export interface PassedOver {
   readonly node: string;
   readonly why: string;
+}
+
+/** A line for each reason why hosts were passed over; a reason that many have in common is said once. */
+export function passedOverWords(passedOver: readonly PassedOver[]): string[] {
+  const hosts = new Map<string, string[]>();
+  for (const { node, why } of passedOver) hosts.set(why, [...(hosts.get(why) ?? []), node]);
+  return [...hosts].map(([why, nodes]) => `passed over ${nodes.join(', ')}: ${why}`);
 }
 
 /** Who hears how a launch goes, and may end it. */
@@ -85,13 +94,12 @@ function uuidsFor({ setup, run }: Task, before: LaunchJobs | undefined): LaunchJ
 async function connect(queue: Queue, request: LaunchRequest, watcher: LaunchWatcher): Promise<PassedOver[]> {
   const { name, nodes, file } = request;
   const view = queue.view(name);
-  const find = async (fresh: boolean): Promise<PassedOver[]> => {
-    await settled(queue, name, watcher.signal);
-    return choose(queue, request, fresh, watcher);
-  };
   if (view && view.launch?.name !== 'connect') {
     queue.connect(name);
-    return find(false);
+    await settled(queue, name, watcher.signal);
+    // Which nodes it has was decided when it was made.
+    look(queue, request, watcher);
+    return [];
   }
   try {
     return await step(queue, request, watcher, { name: 'connect' }, async () => {
@@ -109,7 +117,9 @@ async function connect(queue: Queue, request: LaunchRequest, watcher: LaunchWatc
         });
         await queue.refresh(name);
       }
-      return find(true);
+      await settled(queue, name, watcher.signal);
+      const given = candidates.map((node) => node.name);
+      return take(queue, request, look(queue, request, watcher, given), watcher);
     });
   } catch (error) {
     if (!view && watcher.signal.aborted && queue.view(name)) await queue.removeCluster(name);
@@ -199,43 +209,82 @@ function settled(queue: Queue, name: string, signal: AbortSignal): Promise<void>
   });
 }
 
-/** Keeps the first nodes that fit; says of each host what was found, and returns those that are not taken. */
-async function choose(
+/** A node of the cluster, and why it cannot be used. */
+interface Found {
+  readonly node: NodeDefinition;
+  readonly flaw: string | undefined;
+}
+
+/**
+ * Says of each node what was found there; in the order given, else in the cluster's.
+ * @throws QueueError `refused` when fewer than the task needs can be used
+ */
+function look(
   queue: Queue,
   { name, task }: LaunchRequest,
-  fresh: boolean,
   watcher: LaunchWatcher,
-): Promise<PassedOver[]> {
-  const { nodes } = queue.definition(name);
+  given?: readonly string[],
+): readonly Found[] {
+  const defined = queue.definition(name).nodes;
+  const nodes = given?.flatMap((host) => defined.filter((node) => node.name === host)) ?? defined;
   const demand = demandOf(task);
   const found = nodes.map((node) => ({ node, flaw: flawOf(queue, name, node, demand) }));
   for (const { node, flaw } of found) watcher.say(`${node.name}: ${flaw ?? factsOf(node)}`);
-  const fit = found.filter(({ flaw }) => flaw === undefined).map(({ node }) => node);
-  if (fit.length < task.numNodes) {
-    const report = found.map(({ node, flaw }) => `${node.name}: ${flaw ?? 'fits'}`).join('; ');
-    throw new QueueError(
-      'refused',
-      `${name} needs ${task.numNodes} ${task.numNodes === 1 ? 'host that fits' : 'hosts that fit'}, and ${fit.length} of ${nodes.length} did: ${report}`,
-    );
-  }
-  if (!fresh || fit.length === nodes.length) return [];
-  const chosen = fit.slice(0, task.numNodes);
-  watcher.say(`taking ${chosen.map((node) => node.name).join(', ')}`);
-  const others = found.filter(({ node }) => !chosen.includes(node));
+  const fit = found.filter(({ flaw }) => flaw === undefined);
+  if (firstThatFit(task, fit)) return found;
+  const report = found.map(({ node, flaw }) => `${node.name}: ${flaw ?? 'fits'}`).join('; ');
+  const alike = fit.length < task.numNodes ? '' : ', but not by one and the same of its resources';
+  throw new QueueError(
+    'refused',
+    `${name} needs ${task.numNodes} ${task.numNodes === 1 ? 'host that fits' : 'hosts that fit'}, and ${fit.length} of ${nodes.length} did${alike}: ${report}`,
+  );
+}
+
+/** Keeps as many nodes as the task needs, the first that fit; returns the others. */
+async function take(
+  queue: Queue,
+  { name, task, all }: LaunchRequest,
+  found: readonly Found[],
+  watcher: LaunchWatcher,
+): Promise<PassedOver[]> {
+  const fit = found.filter(({ flaw }) => flaw === undefined);
+  const chosen = (all === true ? undefined : firstThatFit(task, fit)) ?? fit;
+  const others = found.filter((candidate) => !chosen.includes(candidate));
+  if (others.length === 0) return [];
+  watcher.say(`taking ${chosen.map(({ node }) => node.name).join(', ')}`);
   await queue.changeNodes(name, { remove: others.map(({ node }) => node.name) });
-  const spare = `fits, but ${task.numNodes === 1 ? 'one node is' : `${task.numNodes} nodes are`} enough (num_nodes)`;
+  const spare = `not needed (num_nodes is ${task.numNodes})`;
   return others.map(({ node, flaw }) => ({ node: node.name, why: flaw ?? spare }));
+}
+
+/**
+ * The first `num_nodes` that a task can have at once: all by one and the same of its alternatives, by the first of those
+ * where they are in order of preference. Undefined: there are too few.
+ */
+function firstThatFit(task: Task, fit: readonly Found[]): readonly Found[] | undefined {
+  const sets = demandOf(task)
+    .alternatives.map((alternative) =>
+      fit.filter(({ node }) => has(node, alternative)).slice(0, task.numNodes),
+    )
+    .filter((set) => set.length === task.numNodes);
+  const end = (set: readonly Found[]): number => Math.max(...set.map((found) => fit.indexOf(found)));
+  return task.ordered ? sets[0] : sets.sort((a, b) => end(a) - end(b))[0];
 }
 
 /** Why a host is passed over; undefined when it will do. */
 function flawOf(queue: Queue, cluster: string, node: NodeDefinition, demand: JobDemand): string | undefined {
   const link = queue.view(cluster)?.nodes.find((view) => view.name === node.name)?.link;
   if (link?.state === 'down') return link.message;
-  const { inventory } = node;
-  if (!inventory) return 'it was not reached';
+  if (!node.inventory) return 'it was not reached';
+  if (demand.alternatives.some((alternative) => has(node, alternative))) return undefined;
+  return `has ${factsOf(node)}; needs ${demand.alternatives.map(demandWords).join(', or ')}`;
+}
+
+function has({ name, inventory }: NodeDefinition, demand: NodeDemand): boolean {
+  if (!inventory) return false;
   const scheduler = new Scheduler();
-  scheduler.setNode({ id: node.name, ...inventory });
-  return scheduler.refusal({ ...demand, numNodes: 1 });
+  scheduler.setNode({ id: name, ...inventory });
+  return scheduler.refusal({ numNodes: 1, alternatives: [demand] }) === undefined;
 }
 
 function factsOf({ inventory }: NodeDefinition): string {

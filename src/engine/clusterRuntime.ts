@@ -187,13 +187,16 @@ export class ClusterRuntime {
         'refused',
         `${this.definition.name} would have no node left: take the cluster down instead`,
       );
-    for (const name of change.remove ?? []) {
-      this.staging.withdraw(name);
-      await this.staging.returned(name);
-      const session = this.session(name);
-      if (session) await tidied([session.atBoot('leave')]);
-      this.assertIdle([name]);
-    }
+    await Promise.all(
+      (change.remove ?? []).map(async (name) => {
+        this.staging.withdraw(name);
+        await this.staging.returned(name);
+        const session = this.session(name);
+        // A launch gives back most of those that it looked at: nothing of it stays there.
+        if (session) await tidied([session.atBoot('leave'), session.leave()]);
+      }),
+    );
+    this.assertIdle(change.remove ?? []);
     this.nodes.change(change);
     for (const name of change.drain ?? []) this.staging.withdraw(name);
     for (const name of change.remove ?? []) this.staging.abandon(name);

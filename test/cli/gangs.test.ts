@@ -42,9 +42,11 @@ describe('cq, on four real sshd nodes of 8 × V100', function () {
   it('fills them with four tasks of two nodes, four devices on each, by what the jobs print; the fifth waits', async () => {
     const file = path.join(cq.dir, 'gang.yaml');
     writeFileSync(file, FILE);
-    const launched = await cq.run('launch', '-c', 'four', '--hosts', names.join(','), file, '-d');
+    // Hosts without a task are a cluster of all of them.
+    const launched = await cq.run('launch', '-c', 'four', '--hosts', names.join(','));
     assert.equal(launched.code, 0, launched.stderr);
-    for (let i = 2; i <= 5; i++) {
+    assert.doesNotMatch(launched.stderr, /passed over/);
+    for (let i = 1; i <= 5; i++) {
       const { code, stderr } = await cq.run('exec', 'four', file, '-d');
       assert.equal(code, 0, stderr);
     }
@@ -68,5 +70,28 @@ describe('cq, on four real sshd nodes of 8 × V100', function () {
       names.flatMap((name) => Array.from({ length: 8 }, (_, index) => `${name}:${index}`)),
     );
     assert.equal((await cq.run('logs', 'four', '5')).code, 0);
+  });
+
+  it('launches as many as --num-nodes says, of a file or of none, and names those that are not needed', async () => {
+    const file = path.join(cq.dir, 'one.yaml');
+    writeFileSync(file, 'run: echo one\n');
+    const launch = async (name: string, ...more: string[]): Promise<[string | undefined, string[]]> => {
+      const { code, stderr } = await cq.run('launch', '-c', name, '--hosts', names.join(','), '-d', ...more);
+      assert.equal(code, 0, stderr);
+      const { clusters } = JSON.parse((await cq.run('status', '--json')).stdout) as {
+        clusters: { name: string; nodes: { name: string }[] }[];
+      };
+      const made = clusters.find((cluster) => cluster.name === name);
+      return [/^passed over .*$/m.exec(stderr)?.[0], made?.nodes.map((node) => node.name) ?? []];
+    };
+    assert.deepEqual(await launch('one', file), [
+      'passed over node-2, node-3, node-4: not needed (num_nodes is 1)',
+      ['node-1'],
+    ]);
+    const two = ['passed over node-3, node-4: not needed (num_nodes is 2)', ['node-1', 'node-2']];
+    assert.deepEqual(await launch('two', file, '--num-nodes', '2'), two);
+    assert.deepEqual(await launch('none', '--num-nodes', '2'), two);
+    // Once more, with the same words: the cluster is there, of those that were taken.
+    assert.deepEqual(await launch('two', file, '--num-nodes', '2'), [undefined, ['node-1', 'node-2']]);
   });
 });

@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {
   launch,
   nodesOf,
   openQueue,
+  passedOverWords,
   staleMountsOf,
   staleWords,
   type Launched,
+  type LaunchRequest,
   type Queue,
 } from '../../src/control';
 import type { JobRecord } from '../../src/queue';
+import { EMPTY_TASK } from '../../src/task';
 import { endOf, wholeLog } from '../support/queues';
 import { haveSshd, TestNodes } from '../support/sshd';
 import { taskOf } from '../support/world';
@@ -52,11 +55,18 @@ describe('launching a cluster on real sshd nodes', function () {
     name: string,
     hosts: readonly string[],
     yaml: string,
-    file = path.join(home, 'cluster.yaml'),
+    more: Partial<LaunchRequest> = {},
   ): Promise<Launched> =>
     launch(
       queue,
-      { name, nodes: nodesOf(hosts), task: taskOf(yaml), file, user: 'me' },
+      {
+        name,
+        nodes: nodesOf(hosts),
+        task: taskOf(yaml),
+        file: path.join(home, 'cluster.yaml'),
+        user: 'me',
+        ...more,
+      },
       { say: (words) => said.push(words), signal: new AbortController().signal },
     );
   const ended = (cluster: string, id: number): Promise<JobRecord> => endOf(queue, cluster, id);
@@ -102,6 +112,52 @@ run: |
     );
     assert.match(await log('mycluster', setup.id), /^\(rank 1, big-2\) setting up rank 1 of 2, cuda=unset$/m);
     assert.match(await log('mycluster', run.id), /^\(rank 0, big-1\) rowsone file on 0$/m);
+  });
+
+  it('takes num_nodes of them, in the order given, though all fit, and says that the others are not needed', async () => {
+    const yaml = (nodes: number): string => `num_nodes: ${nodes}\nresources: {accelerators: V100}\nrun: echo`;
+    const made = async (...args: Parameters<typeof go>): Promise<[string[], string[]]> => {
+      const { run, passedOver } = await go(...args);
+      if (run) assert.equal((await ended(args[0], run.id)).status, 'SUCCEEDED');
+      const taken = queue.definition(args[0]).nodes.map((node) => node.name);
+      return [taken, passedOverWords(passedOver)];
+    };
+    const hosts = ['big-2', 'small', 'big-1', 'big-3'];
+    assert.deepEqual(await made('two', hosts, yaml(2)), [
+      ['big-2', 'small'],
+      ['passed over big-1, big-3: not needed (num_nodes is 2)'],
+    ]);
+    // The agent's folder goes from nodes that were only looked at.
+    const left = path.join(nodes.dir, 'big-3', 'home', '.cluster-queue');
+    while (existsSync(left)) await new Promise((resolve) => setTimeout(resolve, 20));
+    // The order is that of the last command, also where some of them were candidates before.
+    await assert.rejects(
+      made('order', ['small', 'big-1'], yaml(3)),
+      /order needs 3 hosts that fit, and 2 of 2 did/,
+    );
+    const [taken] = await made('order', ['big-3', 'big-1', 'small'], yaml(1));
+    assert.deepEqual(taken, ['big-3']);
+    // Without a task there is no num_nodes.
+    const [all, others] = await made('all', [...hosts, 'nowhere'], '', { task: EMPTY_TASK, all: true });
+    assert.deepEqual(all, hosts);
+    assert.match(others.join(), /^passed over nowhere: .*no host named nowhere/);
+  });
+
+  it('takes hosts that one and the same of the alternatives fits, the first of them where they are in order', async () => {
+    const gpus = { name: 'NVIDIA A100-SXM4-40GB', count: 4, memoryMiB: 40960 };
+    for (const name of ['a100-1', 'a100-2']) await nodes.add(name, { gpus });
+    const hosts = ['big-1', 'a100-1', 'a100-2', 'big-2'];
+    const taken = async (name: string, accelerators: string, numNodes = 2): Promise<string[]> => {
+      await go(name, hosts, `num_nodes: ${numNodes}\nresources: {accelerators: ${accelerators}}\nrun: echo`);
+      return queue.definition(name).nodes.map((node) => node.name);
+    };
+    assert.deepEqual(await taken('any', '{V100: 4, A100: 4}'), ['a100-1', 'a100-2']);
+    assert.deepEqual(await taken('any-one', '{A100: 4, V100: 4}', 1), ['big-1']);
+    assert.deepEqual(await taken('ordered', '[V100:4, A100:4]'), ['big-1', 'big-2']);
+    await assert.rejects(
+      taken('three', '{V100: 4, A100: 4}', 3),
+      /three needs 3 hosts that fit, and 4 of 4 did, but not by one and the same of its resources: big-1: fits/,
+    );
   });
 
   it('fails as FAILED_SETUP, names the node, keeps the cluster, and does not run the task', async () => {
@@ -206,7 +262,7 @@ run: |
     const file = path.join(home, 'cluster.yaml');
     const stale = async (given = both): Promise<string> =>
       staleWords(await staleMountsOf(queue, 'mounted', given, file));
-    const placed = task('  ~/m: ./mounted\n');
+    const placed = { ...task('  ~/m: ./mounted\n'), numNodes: 2 };
     await launch(
       queue,
       { name: 'mounted', nodes: nodesOf(['big-1', 'big-3']), task: placed, file, user: 'me' },

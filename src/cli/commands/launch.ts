@@ -28,48 +28,56 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
     .argument('[file...]')
     .requiredOption('-c, --cluster <name>', 'name of the cluster; one that is there is used as it is')
     .addOption(
-      new Option('--hosts <list>', 'its machines as you give them to ssh, with commas between').conflicts([
-        'local',
-        'pool',
-      ]),
+      new Option(
+        '--hosts <list>',
+        'machines to choose from, as you give them to ssh, with commas between',
+      ).conflicts(['local', 'pool']),
     )
     .addOption(
-      new Option('--pool <name>', 'its machines by their pool in ~/.sky/ssh_node_pools.yaml').conflicts(
-        'local',
-      ),
+      new Option(
+        '--pool <name>',
+        'machines to choose from, by their pool in ~/.sky/ssh_node_pools.yaml',
+      ).conflicts('local'),
     )
     .option('--local', 'this machine itself')
     .option('--virtual <spec>', 'with --local: GPUs that it is said to have where none are found, as V100:4')
     .option('-d, --detach', 'do not follow the log')
     .option('-y, --yes', 'as for sky launch; it asks nothing about the cluster anyway')
     .option('--json', 'print the job as JSON: at its end, or with -d at once')
-    .addHelpText('after', EXIT_HELP)
+    .addHelpText(
+      'after',
+      `\nThe first num_nodes of them that satisfy the task's resources are taken; without a task, and without\n--num-nodes, all that can be reached.\n${EXIT_HELP}`,
+    )
     .action(async (words: string[], flags: LaunchFlags) => {
       if (flags.virtual !== undefined && flags.local !== true)
         throw new UsageError('--virtual goes with --local: on other machines GPUs are found');
-      const [{ limitsOf }, { readTask }] = await Promise.all([import('../limits'), import('../readTask')]);
+      const [{ limitsOf }, { readTask, readNoTask }] = await Promise.all([
+        import('../limits'),
+        import('../readTask'),
+      ]);
       const virtual = flags.virtual === undefined ? undefined : await virtualOf(flags.virtual);
       const limits = limitsOf(flags);
       const given = words.length > 0 || cli.command !== undefined;
-      const { task, file } = given
-        ? readTask(cli, words, flags)
-        : { task: (await import('../../task')).EMPTY_TASK };
+      const { task, file } = given ? readTask(cli, words, flags) : readNoTask(flags);
+      // Hosts alone are a cluster of all of them: nothing says how many.
+      const all = !given && flags.numNodes === undefined;
       end(
         await withQueue(cli, async (open) => {
-          const { launch } = await import('../../control');
+          const { launch, passedOverWords } = await import('../../control');
           const launched = await launch(
             open.queue,
             {
               name: flags.cluster,
               nodes: await nodesFor(open, flags, virtual),
               task,
+              all,
               user: userName(),
               limits,
               ...(file === undefined ? {} : { file }),
             },
             { say: (words) => cli.terminal.note(words), signal: open.signal },
           );
-          for (const { node, why } of launched.passedOver) cli.terminal.note(`passed over ${node}: ${why}`);
+          for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
           return followAll(open, [launched.setup, launched.run], flags);
         }),
       );
