@@ -153,7 +153,7 @@ export class Engine {
       engine.addRuntime(JSON.parse(definition) as ClusterDefinition);
     for (const name of engine.clusters.keys()) engine.leaveLaunch(name);
     const live = store.liveJobs();
-    await engine.sweepWorkdirs();
+    await engine.sweepWorkdirs(live);
     for (const record of live) {
       const cluster = engine.clusters.get(record.cluster);
       engine.groups.get(record.cluster)?.meet(record);
@@ -162,7 +162,7 @@ export class Engine {
     }
     // Before that, nodes may have removed what they had.
     const since = engine.now() - engine.history.limits.daysOnNodes * DAY_MS;
-    for (const record of store.endedSince(since)) engine.keeper.add(record);
+    for (const record of store.logless(since)) engine.keeper.add(record);
     return engine;
   }
 
@@ -371,9 +371,9 @@ export class Engine {
   }
 
   /** Removes files of workdirs that no live job needs; at the start, and now and then while jobs come. */
-  private async sweepWorkdirs(): Promise<void> {
+  private async sweepWorkdirs(live = this.store.liveJobs()): Promise<void> {
     this.sweptAt = Date.now();
-    await this.workdirs.sweep(new Set(this.store.liveJobs().flatMap(({ spec }) => spec.snapshot ?? [])));
+    await this.workdirs.sweep(new Set(live.flatMap(({ spec }) => spec.snapshot ?? [])));
     await this.repositories.sweep();
   }
 

@@ -45,7 +45,7 @@ export async function archiveJobs(
     const content = old && openSnapshot(path, old);
     // A damaged archive is history nobody can trust; it must not stop the queue, nor be overwritten.
     if (old && !content) await disk.rename(path, `${path}.damaged-${time}`);
-    const database = new engine.Database(content && Uint8Array.from(content));
+    const database = new engine.Database(content);
     try {
       database.run('BEGIN');
       database.run(SCHEMA);
@@ -97,7 +97,7 @@ export async function archivedJobs(
       if (bytes) damaged.push(path);
       continue;
     }
-    const database = new engine.Database(Uint8Array.from(content));
+    const database = new engine.Database(content);
     try {
       const rows = database.prepare(
         `SELECT uuid, record FROM job WHERE cluster = ? ${id === undefined ? '' : 'AND id = ?'} ORDER BY id DESC LIMIT ?`,

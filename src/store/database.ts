@@ -20,7 +20,8 @@ export const JOB_QUERIES = {
   statuses: "SELECT json_extract(record, '$.status') FROM job WHERE cluster = ? AND id >= ? AND id < ?",
   byUuid: 'SELECT record FROM job WHERE uuid = ?',
   endedBefore: 'SELECT record FROM job WHERE live = 0 AND ended_at < ? ORDER BY ended_at LIMIT ?',
-  endedSince: 'SELECT record FROM job WHERE live = 0 AND ended_at > ?',
+  logless: `SELECT record FROM job WHERE live = 0 AND ended_at > ?
+    AND json_extract(record, '$.logBytes') IS NULL AND json_extract(record, '$.placement') IS NOT NULL`,
   finished: 'SELECT record FROM job WHERE cluster = ? AND live = 0 ORDER BY id LIMIT ?',
 } as const;
 
@@ -40,10 +41,13 @@ export class Database {
     return database;
   }
 
-  /** The database in an SQLite file's bytes, of whatever version; throws when they are none. */
-  static load(engine: SqlEngine, bytes: Uint8Array): Database {
-    // A copy: sql.js takes the array as its file and writes into it.
-    return new Database(new engine.Database(Uint8Array.from(bytes)));
+  /**
+   * The database in an SQLite file's bytes, of whatever version; throws when they are none. The bytes are its own from then
+   * on, and changed: beside a large history there is no room for each of them twice.
+   */
+  static load(engine: SqlEngine, bytes: Buffer): Database {
+    // sql.js keeps what `slice` gives it of the array as its file, which of a Buffer is a view, and else a copy.
+    return new Database(new engine.Database(bytes));
   }
 
   /** How many migrations the database has had. */
@@ -132,9 +136,9 @@ export class Database {
     return this.jobs(JOB_QUERIES.byUuid, [uuid])[0];
   }
 
-  /** Finished jobs that ended after the time (ms since 1970). */
-  endedSince(time: number): JobRecord[] {
-    return this.jobs(JOB_QUERIES.endedSince, [time]);
+  /** Finished jobs that were on nodes, ended after the time (ms since 1970), and have no complete log here. */
+  logless(time: number): JobRecord[] {
+    return this.jobs(JOB_QUERIES.logless, [time]);
   }
 
   /**

@@ -75,15 +75,17 @@ export async function recover(context: RecoveryContext): Promise<Recovered> {
   const { database } = base;
   try {
     const snapshotVersion = database.version;
+    const outdated = snapshotVersion < context.migrations.length;
+    // The database changes its bytes from here on.
+    const original = outdated && snapshot ? Buffer.from(snapshot) : snapshot;
     database.migrate(context.migrations);
     const after = log?.header?.after ?? 0;
     const before = replay(database, base.before, database.snapshotSequence, 0, after);
     if (base.before && before.sequence < after) throw damagedSnapshot(files, snapshot);
     const replayed = replay(database, log, before.sequence, journal?.length ?? 0);
     const found = describe(files, journal, log, replayed, base.damaged);
-    const outdated = snapshotVersion < context.migrations.length;
     try {
-      if (outdated) await backUp(disk, folder, `version-${snapshotVersion}`, { snapshot, journal });
+      if (outdated) await backUp(disk, folder, `version-${snapshotVersion}`, { snapshot: original, journal });
       const repair = found && (await keepDamaged(context, found, { snapshot, journal }));
       const rewrite = !snapshot || !journal || outdated || (repair && repair.kind !== 'torn-tail');
       const parts = rewrite

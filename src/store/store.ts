@@ -159,9 +159,9 @@ export class Store {
     return uuids.flatMap((uuid) => this.jobByUuid(uuid) ?? []);
   }
 
-  /** Finished jobs that ended after the time (ms since 1970). */
-  endedSince(time: number): JobRecord[] {
-    return this.database.endedSince(time);
+  /** Finished jobs that were on nodes, ended after the time (ms since 1970), and have no complete log here. */
+  logless(time: number): JobRecord[] {
+    return this.database.logless(time);
   }
 
   setting(key: string): string | undefined {

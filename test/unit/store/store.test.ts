@@ -60,6 +60,27 @@ describe('the store', () => {
       await store.close();
     }));
 
+  it('knows the jobs whose logs are still to come: ended lately, once on nodes, no size of a log', () =>
+    inFolder(async (folder) => {
+      const { store } = await Store.open(folder, { engine });
+      const placement = { ranks: [{ node: 'n', devices: [0] }], alternative: 0 };
+      const ended = { status: 'SUCCEEDED', endedAt: 2000, placement } as const;
+      const { spec } = aJob(5);
+      await store.addJobs([
+        aJob(1, { ...ended, logBytes: 0 }),
+        aJob(2, { ...ended, endedAt: 1000 }),
+        aJob(3, { ...ended, status: 'CANCELLED', placement: undefined }),
+        aJob(4, { status: 'RUNNING', placement }),
+        // Names in a task's own values say nothing of the job.
+        aJob(5, { ...ended, spec: { ...spec, envs: { logBytes: '7' } } }),
+      ]);
+      assert.deepEqual(
+        store.logless(1500).map(({ id }) => id),
+        [5],
+      );
+      await store.close();
+    }));
+
   it('gives the newest jobs first, page by page', () =>
     inFolder(async (folder) => {
       const { store } = await Store.open(folder, { engine });
