@@ -220,8 +220,7 @@ describe('a person with two GPU boxes in their ssh config', function () {
 
   it('drains a node and takes it back, and takes a cluster down', async () => {
     await window.openView('Cluster Queue');
-    await window.treeItem(/^gpu-box-2/).hover();
-    await window.page.getByText('NVIDIA driver 535.104.05, CUDA 12.2').waitFor();
+    await window.tooltip(window.treeItem(/^gpu-box-2/), 'NVIDIA driver 535.104.05, CUDA 12.2');
     await window.screenshot('node-tooltip');
     const node = await window.rightClick(window.treeItem(/^gpu-box-2/));
     await node.pick('Drain Node');

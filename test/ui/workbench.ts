@@ -179,6 +179,17 @@ export class Workbench {
     await row.getByRole('button', { name: action }).first().click();
   }
 
+  /** Waits for a row's tooltip with this text; it goes when the row is drawn again. */
+  async tooltip(row: Locator, text: string): Promise<void> {
+    const words = this.page.getByText(text);
+    for (let attempt = 0; attempt < 5; attempt++) {
+      await this.page.mouse.move(0, 0);
+      await row.hover();
+      if (await reaches(words, 'visible', 3_000)) return;
+    }
+    throw new Error(`no tooltip says ${text}`);
+  }
+
   /** Waits for a notification with this text. */
   async notification(text: string | RegExp): Promise<Locator> {
     const toast = this.page.locator('.notification-toast').filter({ hasText: text }).first();
