@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -9,9 +8,9 @@ import {
   type NodeDefinition,
   type NodesChange,
 } from '../cluster';
-import { isFinished, type JobRecord, type JobSpec, type PendingReason } from '../queue';
+import { isFinished, type JobRecord, type PendingReason } from '../queue';
 import { Store, type RepairReport } from '../store';
-import { MOST_VARIANTS, type Task, type Variant } from '../task';
+import type { Task, Variant } from '../task';
 import { LocalTransport, SshTransport, type Channel, type Prompter, type Transport } from '../transport';
 import { ClusterRuntime, type ClusterHost } from './clusterRuntime';
 import { Emitter } from './emitter';
@@ -21,17 +20,14 @@ import { agreedSetting } from './agreedSetting';
 import { History, type HistoryLimits } from './history';
 import { checkPatterns, fetchOutputs, type FetchRequest, type FetchWatcher } from './fetchOutputs';
 import type { Received } from './files/receive';
+import { JobLogs } from './jobLogs';
 import type { JobPatch } from './jobRun';
-import { rankUuid } from './jobRun';
-import { LogKeeper } from './logKeeper';
 import { Neighbours } from './neighbours';
 import { loginOf } from './login';
-import { LogMirror, logFileOf } from './logMirror';
-import { logSize } from './logParts';
+import type { LogMirror } from './logMirror';
 import { MountPlacer } from './mounts';
-import { Repositories } from './repositories';
 import { SecretBox } from './secrets';
-import { draftJob, given, variedBy } from './submit';
+import { Submissions } from './submissions';
 import type {
   ClusterView,
   JobsOf,
@@ -73,7 +69,6 @@ export interface LogLimits {
 
 const DEFAULT_GRACE_S = 10;
 const DEFAULT_LOGS: LogLimits = { maxBytes: 10e9 };
-const SWEEP_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 // How long the close waits for nodes to hear of what was being started.
 const FINISH_MS = 400;
@@ -83,19 +78,15 @@ export class Engine {
   private readonly clusters = new Map<string, ClusterRuntime>();
   private readonly neighbours = new Neighbours();
   private readonly groups = new Map<string, Groups>();
-  private readonly mirrors = new Map<string, { mirror: LogMirror; users: number }>();
-  /** Jobs that were asked for under a uuid and are not on disk yet. */
-  private readonly making = new Map<string, Promise<JobRecord>>();
   private readonly change = new Emitter<QueueChange>();
   private readonly trouble = new Emitter<Error>();
   private dirty = this.nothing();
   private readonly history: History;
   private readonly logLimits: LogLimits;
-  private readonly keeper: LogKeeper;
+  private readonly logs: JobLogs;
   private readonly placer: MountPlacer;
-  private readonly repositories: Repositories;
+  private readonly submissions: Submissions;
   private flushing = false;
-  private sweptAt = 0;
   private closing: Promise<void> | undefined;
   private closed = false;
 
@@ -121,12 +112,29 @@ export class Engine {
     this.logLimits = agreedSetting(store, 'logs', options.logs, DEFAULT_LOGS, (error) =>
       this.complain(error),
     );
-    this.repositories = new Repositories(path.join(options.home, 'repositories'), options.sshConfigFile);
+    this.submissions = new Submissions({
+      home: options.home,
+      sshConfigFile: options.sshConfigFile,
+      leaveOutGit: options.leaveOutGit === true,
+      store,
+      secrets,
+      workdirs,
+      now: () => this.now(),
+      cluster: (name) => this.cluster(name),
+      groups: (name) => this.groups.get(name),
+      job: (cluster, id) => this.job(cluster, id).record,
+      touch: (cluster, record) => this.touch(cluster, record),
+      complain: (error) => this.complain(error),
+    });
     this.placer = new MountPlacer(workdirs, (cluster) => this.storeDefinition(cluster));
-    this.keeper = new LogKeeper({
-      log: ({ cluster, id }) => this.log(cluster, id),
-      reachable: ({ cluster, placement }) =>
-        placement?.ranks.every(({ node }) => this.clusters.get(cluster)?.session(node)) === true,
+    this.logs = new JobLogs({
+      home: options.home,
+      maxBytes: this.logLimits.maxBytes,
+      find: (uuid) => this.found(uuid),
+      patch: (record, patch) => this.patch(record, patch),
+      session: (cluster, node) => this.clusters.get(cluster)?.session(node),
+      want: (cluster) => this.clusters.get(cluster)?.want(),
+      complain: (error) => this.complain(error),
     });
   }
 
@@ -153,7 +161,7 @@ export class Engine {
       engine.addRuntime(JSON.parse(definition) as ClusterDefinition);
     for (const name of engine.clusters.keys()) engine.leaveLaunch(name);
     const live = store.liveJobs();
-    await engine.sweepWorkdirs(live);
+    await engine.submissions.sweep(live);
     for (const record of live) {
       const cluster = engine.clusters.get(record.cluster);
       engine.groups.get(record.cluster)?.meet(record);
@@ -162,7 +170,7 @@ export class Engine {
     }
     // Before that, nodes may have removed what they had.
     const since = engine.now() - engine.history.limits.daysOnNodes * DAY_MS;
-    for (const record of store.logless(since)) engine.keeper.add(record);
+    for (const record of store.logless(since)) engine.logs.keep(record);
     return engine;
   }
 
@@ -316,7 +324,7 @@ export class Engine {
    * @throws StoreError when the disk says no; then there is no job
    */
   async submit(task: Task, options: SubmitOptions): Promise<JobRecord> {
-    return this.once(options.uuid, () => this.submitNew(task, options));
+    return this.submissions.submit(task, options);
   }
 
   /**
@@ -324,110 +332,7 @@ export class Engine {
    * @throws as `submit`; QueueError `refused` for more than MOST_VARIANTS
    */
   async submitGroup(task: Task, variants: readonly Variant[], options: SubmitOptions): Promise<JobRecord> {
-    if (variants.length < 1 || variants.length > MOST_VARIANTS)
-      throw new QueueError(
-        'refused',
-        `from 1 to ${MOST_VARIANTS} jobs can be queued at once, not ${variants.length}`,
-      );
-    return this.once(options.uuid, () => this.submitNew(task, options, variants));
-  }
-
-  /** The workdir of a new job as it is now: what is to be added to its spec. */
-  private async takeWorkdir({ workdir, git }: JobSpec): Promise<Pick<JobSpec, 'snapshot' | 'git'>> {
-    if (workdir === undefined) return {};
-    const leaveOutGit = this.options.leaveOutGit === true;
-    if (!git) return { snapshot: await this.workdirs.take(workdir, { leaveOutGit }) };
-    return this.repositories.with(workdir, git.ref, async ({ folder, commit }) => ({
-      // What is in a commit belongs to it, also where an ignore file names it.
-      snapshot: await this.workdirs.take(folder, { leaveOutGit, ignoreFiles: false }),
-      git: { ...git, commit },
-    }));
-  }
-
-  private async submitNew(
-    task: Task,
-    options: SubmitOptions,
-    variants?: readonly Variant[],
-  ): Promise<JobRecord> {
-    const cluster = this.cluster(options.cluster);
-    const draft = draftJob(task, options, this.now());
-    const refusal = cluster.refusal(draft.demand);
-    if (refusal !== undefined)
-      throw new QueueError('refused', `${options.cluster} can never run this: ${refusal}`);
-    const taken = await this.takeWorkdir(draft.spec);
-    if (Date.now() - this.sweptAt > SWEEP_MS)
-      this.sweepWorkdirs().catch((error: unknown) => this.complain(error));
-    const secrets = given(task.secrets);
-    const after = (options.after ?? []).map((id) => this.job(options.cluster, id).record.uuid);
-    const job = {
-      ...draft,
-      ...(after.length === 0 ? {} : { after, afterIds: options.after ?? [] }),
-      spec: { ...draft.spec, ...taken },
-      ...(Object.keys(secrets).length === 0 ? {} : { sealedSecrets: this.secrets.seal(secrets) }),
-    };
-    return variants === undefined
-      ? this.enqueue(cluster, [job])
-      : this.enqueue(cluster, variedBy(job, variants), job.name);
-  }
-
-  /** Removes files of workdirs that no live job needs; at the start, and now and then while jobs come. */
-  private async sweepWorkdirs(live = this.store.liveJobs()): Promise<void> {
-    this.sweptAt = Date.now();
-    await this.workdirs.sweep(new Set(live.flatMap(({ spec }) => spec.snapshot ?? [])));
-    await this.repositories.sweep();
-  }
-
-  /** Does what makes the job of this uuid, unless that was done or is being done. */
-  private once(uuid: string | undefined, make: () => Promise<JobRecord>): Promise<JobRecord> {
-    if (uuid === undefined) return make();
-    const underWay = this.making.get(uuid);
-    if (underWay) return underWay;
-    const made = this.store.jobByUuid(uuid);
-    if (made) return Promise.resolve(made);
-    const making = make().finally(() => this.making.delete(uuid));
-    this.making.set(uuid, making);
-    return making;
-  }
-
-  /**
-   * Numbers jobs, stores them, and lets them be placed: in one turn, so that a start at once shares the records' fsync.
-   * Resolves with the first.
-   */
-  private async enqueue(
-    cluster: ClusterRuntime,
-    drafts: readonly Omit<JobRecord, 'id' | 'order'>[],
-    groupName?: string,
-  ): Promise<JobRecord> {
-    const records = drafts.map((draft): JobRecord => {
-      const id = this.store.nextJobId(draft.cluster);
-      return { ...draft, id, order: id };
-    });
-    const [first] = records;
-    if (!first) throw new QueueError('refused', 'there is no job to queue');
-    const numbered =
-      groupName === undefined
-        ? records
-        : records.map((record) => ({
-            ...record,
-            group: { id: first.id, name: groupName, size: records.length },
-          }));
-    const durable = this.store.addJobs(numbered);
-    const groups = this.groups.get(first.cluster);
-    for (const record of numbered) groups?.meet(record);
-    cluster.submit(numbered);
-    for (const record of numbered) this.touch(record.cluster, record);
-    try {
-      await durable;
-    } catch (error) {
-      // Not on disk, so it was never accepted. (A placement that rode on the same fsync has come back by now.)
-      await new Promise((resolve) => setImmediate(resolve));
-      for (const record of numbered) cluster.withdraw(record);
-      const { group } = numbered[0] ?? first;
-      if (group) groups?.recount(group);
-      this.touch(first.cluster);
-      throw error;
-    }
-    return numbered[0] ?? first;
+    return this.submissions.submitGroup(task, variants, options);
   }
 
   /**
@@ -531,30 +436,7 @@ export class Engine {
 
   /** Queues a job once more, as it was: the same text, values and demand, on its cluster. @throws as `submit` */
   async runAgain(cluster: string, id: number, user: string, uuid?: string): Promise<JobRecord> {
-    return this.once(uuid, () => this.runNew(cluster, id, user, uuid ?? randomUUID()));
-  }
-
-  private async runNew(cluster: string, id: number, user: string, uuid: string): Promise<JobRecord> {
-    const runtime = this.cluster(cluster);
-    const { record: old } = this.job(cluster, id);
-    const refusal = runtime.refusal(old.demand);
-    if (refusal !== undefined) throw new QueueError('refused', `${cluster} can never run this: ${refusal}`);
-    const { name, priority, demand, spec, sealedSecrets } = old;
-    const taken = await this.takeWorkdir(spec);
-    return this.enqueue(runtime, [
-      {
-        uuid,
-        cluster,
-        name,
-        user,
-        status: 'PENDING',
-        priority,
-        demand,
-        spec: { ...spec, ...taken },
-        submittedAt: this.now(),
-        ...(sealedSecrets === undefined ? {} : { sealedSecrets }),
-      },
-    ]);
+    return this.submissions.runAgain(cluster, id, user, uuid);
   }
 
   /**
@@ -631,34 +513,12 @@ export class Engine {
    * `release` once.
    */
   log(cluster: string, id: number): { mirror: LogMirror; release: () => void } {
-    const { record } = this.job(cluster, id);
-    let held = this.mirrors.get(record.uuid);
-    if (!held) {
-      const mirror = new LogMirror(this.logFile(record), this.logLimits.maxBytes);
-      held = { mirror, users: 0 };
-      this.mirrors.set(record.uuid, held);
-      mirror.onEnd(() => this.logComplete(record.uuid, mirror));
-      mirror.onTrouble((error) => this.complain(error));
-      this.assign(held.mirror, record);
-    }
-    const entry = held;
-    entry.users++;
-    let released = false;
-    return {
-      mirror: entry.mirror,
-      release: () => {
-        if (released) return;
-        released = true;
-        if (--entry.users > 0) return;
-        this.mirrors.delete(record.uuid);
-        void entry.mirror.dispose();
-      },
-    };
+    return this.logs.hold(this.job(cluster, id).record);
   }
 
   /** Where a job's log is mirrored. */
   logFile(record: JobRecord): string {
-    return logFileOf(this.options.home, record);
+    return this.logs.file(record);
   }
 
   /** Stops; jobs go on, and the next engine takes up from the store. */
@@ -669,11 +529,10 @@ export class Engine {
   private async closeDown(): Promise<void> {
     await Promise.all([...this.clusters.values()].map((cluster) => cluster.finishStarts(FINISH_MS)));
     this.closed = true;
-    this.keeper.close();
+    this.logs.stopKeeping();
     for (const cluster of this.clusters.values()) cluster.close();
     await this.history.close();
-    await Promise.all([...this.mirrors.values()].map(({ mirror }) => mirror.dispose()));
-    this.mirrors.clear();
+    await this.logs.close();
     await this.store.close();
   }
 
@@ -707,7 +566,7 @@ export class Engine {
       now: () => this.now(),
       connect: (node, signal) => this.transport(node, signal),
       // What a node still says while the queue is closed changes nothing any more.
-      find: (uuid) => (this.closed ? undefined : this.store.jobByUuid(uuid)),
+      find: (uuid) => this.found(uuid),
       patch: (record, patch) => this.patch(record, patch),
       redefine: (changed) =>
         this.persist(this.store.putCluster({ name, definition: JSON.stringify(changed) })),
@@ -727,14 +586,10 @@ export class Engine {
       changed: (record) => this.touch(name, record),
       attached: (node, session) => {
         this.neighbours.met(name, session.node);
-        for (const { mirror } of this.mirrors.values())
-          void mirror.attach(node, session).catch((error: unknown) => this.complain(error));
-        this.keeper.soon();
+        this.logs.attach(node, session);
         session.sweep(this.history.limits.daysOnNodes).catch(() => undefined);
       },
-      detached: (node) => {
-        for (const { mirror } of this.mirrors.values()) mirror.detach(node);
-      },
+      detached: (node) => this.logs.detach(node),
     };
     const runtime = new ClusterRuntime(definition, host);
     this.clusters.set(name, runtime);
@@ -775,52 +630,12 @@ export class Engine {
     });
     const record = { ...before, ...patch };
     this.touch(record.cluster, record);
-    const held = this.mirrors.get(record.uuid);
-    if (!isFinished(before.status) && isFinished(record.status)) {
-      if (held?.mirror.complete) this.logComplete(record.uuid, held.mirror);
-      else this.keeper.add(record);
-    }
-    const begins = before.status === 'SETTING_UP' && record.status !== 'SETTING_UP';
-    if (held && (patch.placement || begins || (isFinished(record.status) && !record.placement))) {
-      this.assign(held.mirror, record);
-    }
+    this.logs.changed(before, record, patch);
     return durable;
   }
 
-  /** Tells a mirror where the job's ranks are, and lets it follow those that can be reached. */
-  private assign(mirror: LogMirror, record: JobRecord): void {
-    // A node that has not heard of the job yet (its workdir is on the way) would say that its log is complete.
-    const here = record.logBytes !== undefined && logSize(mirror.file) === record.logBytes;
-    const ranks = record.status === 'SETTING_UP' || here ? [] : (record.placement?.ranks ?? []);
-    const sources = ranks.map(({ node }, rank) => ({ node, uuid: rankUuid(record.uuid, rank) }));
-    const cluster = this.cluster(record.cluster);
-    mirror
-      .assign(sources)
-      .then(async () => {
-        if (isFinished(record.status) && ranks.length === 0) mirror.abandon();
-        for (const { node } of sources) {
-          const session = cluster.session(node);
-          if (session) await mirror.attach(node, session);
-          else cluster.want();
-        }
-      })
-      .catch((error: unknown) => this.complain(error));
-  }
-
-  /** All of a log is here: if its job has ended too, its nodes need not keep it. */
-  private logComplete(uuid: string, { size }: LogMirror): void {
-    const record = this.closed ? undefined : this.store.jobByUuid(uuid);
-    if (!record || !isFinished(record.status) || !record.placement) return;
-    this.keeper.arrived(uuid);
-    if (record.logBytes === size) return;
-    const cluster = this.clusters.get(record.cluster);
-    this.patch(record, { logBytes: size })
-      .then(async () => {
-        for (const [rank, { node }] of (record.placement?.ranks ?? []).entries())
-          await cluster?.session(node)?.told([rankUuid(uuid, rank)]);
-      })
-      // Then its nodes keep it for longer.
-      .catch(() => undefined);
+  private found(uuid: string): JobRecord | undefined {
+    return this.closed ? undefined : this.store.jobByUuid(uuid);
   }
 
   private touch(cluster: string, record?: JobRecord): void {
@@ -845,7 +660,7 @@ export class Engine {
 
   private needed(): Set<string> {
     const after = this.store.liveJobs().flatMap((record) => record.after ?? []);
-    return new Set([...this.mirrors.keys(), ...this.keeper.missing, ...after]);
+    return new Set([...this.logs.needed, ...after]);
   }
 
   private persist(durable: Promise<void>): void {

@@ -1,0 +1,150 @@
+import { isFinished, type JobRecord } from '../queue';
+import type { AgentSession } from '../node';
+import type { JobPatch } from './jobRun';
+import { rankUuid } from './jobRun';
+import { LogKeeper } from './logKeeper';
+import { LogMirror, logFileOf } from './logMirror';
+import { logSize } from './logParts';
+
+/** What the logs of jobs need from the engine around them. */
+export interface JobLogsHost {
+  /** The state folder. */
+  readonly home: string;
+  /** Bytes of one log that are kept; 0 for no bound. */
+  readonly maxBytes: number;
+  /** A job as it is now, unless the engine is closed. */
+  find(uuid: string): JobRecord | undefined;
+  /** Stores a change of a job. */
+  patch(record: JobRecord, patch: JobPatch): Promise<void>;
+  /** The session of a cluster's node, when it can be talked to. */
+  session(cluster: string, node: string): AgentSession | undefined;
+  /** Has a cluster's nodes connected to, without waiting. */
+  want(cluster: string): void;
+  complain(error: unknown): void;
+}
+
+/** The logs of all jobs, mirrored here while somebody holds them, and brought here when their jobs have ended. */
+export class JobLogs {
+  private readonly held = new Map<string, { mirror: LogMirror; users: number }>();
+  private readonly keeper: LogKeeper;
+
+  constructor(private readonly host: JobLogsHost) {
+    this.keeper = new LogKeeper({
+      log: (record) => this.hold(host.find(record.uuid) ?? record),
+      reachable: ({ cluster, placement }) =>
+        placement?.ranks.every(({ node }) => host.session(cluster, node)) === true,
+    });
+  }
+
+  /** Uuids of jobs whose logs are held, or still to come. */
+  get needed(): string[] {
+    return [...this.held.keys(), ...this.keeper.missing];
+  }
+
+  /** Where a job's log is mirrored. */
+  file(record: JobRecord): string {
+    return logFileOf(this.host.home, record);
+  }
+
+  /** A job's log as a local file that grows while it is held. All who hold it have one mirror; each calls `release` once. */
+  hold(record: JobRecord): { mirror: LogMirror; release: () => void } {
+    let held = this.held.get(record.uuid);
+    if (!held) {
+      const mirror = new LogMirror(this.file(record), this.host.maxBytes);
+      held = { mirror, users: 0 };
+      this.held.set(record.uuid, held);
+      mirror.onEnd(() => this.complete(record.uuid, mirror));
+      mirror.onTrouble((error) => this.host.complain(error));
+      this.assign(held.mirror, record);
+    }
+    const entry = held;
+    entry.users++;
+    let released = false;
+    return {
+      mirror: entry.mirror,
+      release: () => {
+        if (released) return;
+        released = true;
+        if (--entry.users > 0) return;
+        this.held.delete(record.uuid);
+        void entry.mirror.dispose();
+      },
+    };
+  }
+
+  /** A job ended in an earlier life of the engine, and its log may not be here. */
+  keep(record: JobRecord): void {
+    this.keeper.add(record);
+  }
+
+  /** A job has changed: its log may begin somewhere, or may have to be brought here now. */
+  changed(before: JobRecord, record: JobRecord, patch: JobPatch): void {
+    const held = this.held.get(record.uuid);
+    if (!isFinished(before.status) && isFinished(record.status)) {
+      if (held?.mirror.complete) this.complete(record.uuid, held.mirror);
+      else this.keeper.add(record);
+    }
+    const begins = before.status === 'SETTING_UP' && record.status !== 'SETTING_UP';
+    if (held && (patch.placement || begins || (isFinished(record.status) && !record.placement))) {
+      this.assign(held.mirror, record);
+    }
+  }
+
+  /** A node can be talked to. */
+  attach(node: string, session: AgentSession): void {
+    for (const { mirror } of this.held.values())
+      void mirror.attach(node, session).catch((error: unknown) => this.host.complain(error));
+    this.keeper.soon();
+  }
+
+  /** A node cannot be talked to any more. */
+  detach(node: string): void {
+    for (const { mirror } of this.held.values()) mirror.detach(node);
+  }
+
+  /** Brings no more logs of ended jobs here. */
+  stopKeeping(): void {
+    this.keeper.close();
+  }
+
+  /** Lets go of all logs. */
+  async close(): Promise<void> {
+    await Promise.all([...this.held.values()].map(({ mirror }) => mirror.dispose()));
+    this.held.clear();
+  }
+
+  /** Tells a mirror where the job's ranks are, and lets it follow those that can be reached. */
+  private assign(mirror: LogMirror, record: JobRecord): void {
+    // A node that has not heard of the job yet (its workdir is on the way) would say that its log is complete.
+    const here = record.logBytes !== undefined && logSize(mirror.file) === record.logBytes;
+    const ranks = record.status === 'SETTING_UP' || here ? [] : (record.placement?.ranks ?? []);
+    const sources = ranks.map(({ node }, rank) => ({ node, uuid: rankUuid(record.uuid, rank) }));
+    mirror
+      .assign(sources)
+      .then(async () => {
+        if (isFinished(record.status) && ranks.length === 0) mirror.abandon();
+        for (const { node } of sources) {
+          const session = this.host.session(record.cluster, node);
+          if (session) await mirror.attach(node, session);
+          else this.host.want(record.cluster);
+        }
+      })
+      .catch((error: unknown) => this.host.complain(error));
+  }
+
+  /** All of a log is here: if its job has ended too, its nodes need not keep it. */
+  private complete(uuid: string, { size }: LogMirror): void {
+    const record = this.host.find(uuid);
+    if (!record || !isFinished(record.status) || !record.placement) return;
+    this.keeper.arrived(uuid);
+    if (record.logBytes === size) return;
+    this.host
+      .patch(record, { logBytes: size })
+      .then(async () => {
+        for (const [rank, { node }] of (record.placement?.ranks ?? []).entries())
+          await this.host.session(record.cluster, node)?.told([rankUuid(uuid, rank)]);
+      })
+      // Then its nodes keep it for longer.
+      .catch(() => undefined);
+  }
+}

@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import type { JobRecord, JobSpec } from '../queue';
+import type { Store } from '../store';
+import { MOST_VARIANTS, type Task, type Variant } from '../task';
+import type { ClusterRuntime } from './clusterRuntime';
+import { QueueError } from './errors';
+import type { Groups } from './groups';
+import { Repositories } from './repositories';
+import type { SecretBox } from './secrets';
+import { draftJob, given, variedBy } from './submit';
+import type { SubmitOptions } from './views';
+import type { Workdirs } from './workdirs';
+
+const SWEEP_MS = 3_600_000;
+
+/** What submissions need from the engine around them. */
+export interface SubmissionsHost {
+  /** The state folder. */
+  readonly home: string;
+  readonly sshConfigFile?: string | undefined;
+  readonly leaveOutGit: boolean;
+  readonly store: Store;
+  readonly secrets: SecretBox;
+  readonly workdirs: Workdirs;
+  now(): number;
+  /** @throws QueueError `no-cluster` */
+  cluster(name: string): ClusterRuntime;
+  groups(cluster: string): Groups | undefined;
+  /** @throws QueueError `no-job` */
+  job(cluster: string, id: number): JobRecord;
+  /** Has a change told; without a job, of the cluster. */
+  touch(cluster: string, record?: JobRecord): void;
+  complain(error: unknown): void;
+}
+
+/** Makes jobs of tasks: each is on disk, with its workdir as it is now, before whoever asked for it hears of it. */
+export class Submissions {
+  /** Jobs that were asked for under a uuid and are not on disk yet. */
+  private readonly making = new Map<string, Promise<JobRecord>>();
+  private readonly repositories: Repositories;
+  private sweptAt = 0;
+
+  constructor(private readonly host: SubmissionsHost) {
+    this.repositories = new Repositories(path.join(host.home, 'repositories'), host.sshConfigFile);
+  }
+
+  /** As `Engine.submit`. */
+  async submit(task: Task, options: SubmitOptions): Promise<JobRecord> {
+    return this.once(options.uuid, () => this.submitNew(task, options));
+  }
+
+  /** As `Engine.submitGroup`. */
+  async submitGroup(task: Task, variants: readonly Variant[], options: SubmitOptions): Promise<JobRecord> {
+    if (variants.length < 1 || variants.length > MOST_VARIANTS)
+      throw new QueueError(
+        'refused',
+        `from 1 to ${MOST_VARIANTS} jobs can be queued at once, not ${variants.length}`,
+      );
+    return this.once(options.uuid, () => this.submitNew(task, options, variants));
+  }
+
+  /** As `Engine.runAgain`. */
+  async runAgain(cluster: string, id: number, user: string, uuid?: string): Promise<JobRecord> {
+    return this.once(uuid, () => this.runNew(cluster, id, user, uuid ?? randomUUID()));
+  }
+
+  /** Removes files of workdirs that none of the live jobs needs; at the start, and now and then while jobs come. */
+  async sweep(live = this.host.store.liveJobs()): Promise<void> {
+    this.sweptAt = Date.now();
+    await this.host.workdirs.sweep(new Set(live.flatMap(({ spec }) => spec.snapshot ?? [])));
+    await this.repositories.sweep();
+  }
+
+  /** Does what makes the job of this uuid, unless that was done or is being done. */
+  private once(uuid: string | undefined, make: () => Promise<JobRecord>): Promise<JobRecord> {
+    if (uuid === undefined) return make();
+    const underWay = this.making.get(uuid);
+    if (underWay) return underWay;
+    const made = this.host.store.jobByUuid(uuid);
+    if (made) return Promise.resolve(made);
+    const making = make().finally(() => this.making.delete(uuid));
+    this.making.set(uuid, making);
+    return making;
+  }
+
+  private async submitNew(
+    task: Task,
+    options: SubmitOptions,
+    variants?: readonly Variant[],
+  ): Promise<JobRecord> {
+    const { host } = this;
+    const cluster = host.cluster(options.cluster);
+    const draft = draftJob(task, options, host.now());
+    this.assertPossible(cluster, draft);
+    const taken = await this.takeWorkdir(draft.spec);
+    if (Date.now() - this.sweptAt > SWEEP_MS) this.sweep().catch((error: unknown) => host.complain(error));
+    const secrets = given(task.secrets);
+    const after = (options.after ?? []).map((id) => host.job(options.cluster, id).uuid);
+    const job = {
+      ...draft,
+      ...(after.length === 0 ? {} : { after, afterIds: options.after ?? [] }),
+      spec: { ...draft.spec, ...taken },
+      ...(Object.keys(secrets).length === 0 ? {} : { sealedSecrets: host.secrets.seal(secrets) }),
+    };
+    return variants === undefined
+      ? this.enqueue(cluster, [job])
+      : this.enqueue(cluster, variedBy(job, variants), job.name);
+  }
+
+  private async runNew(name: string, id: number, user: string, uuid: string): Promise<JobRecord> {
+    const { host } = this;
+    const cluster = host.cluster(name);
+    const old = host.job(name, id);
+    this.assertPossible(cluster, old);
+    const { name: job, priority, demand, spec, sealedSecrets } = old;
+    const taken = await this.takeWorkdir(spec);
+    return this.enqueue(cluster, [
+      {
+        uuid,
+        cluster: name,
+        name: job,
+        user,
+        status: 'PENDING',
+        priority,
+        demand,
+        spec: { ...spec, ...taken },
+        submittedAt: host.now(),
+        ...(sealedSecrets === undefined ? {} : { sealedSecrets }),
+      },
+    ]);
+  }
+
+  /** @throws QueueError `refused` */
+  private assertPossible(
+    runtime: ClusterRuntime,
+    { cluster, demand }: Pick<JobRecord, 'cluster' | 'demand'>,
+  ): void {
+    const refusal = runtime.refusal(demand);
+    if (refusal !== undefined) throw new QueueError('refused', `${cluster} can never run this: ${refusal}`);
+  }
+
+  /** The workdir of a new job as it is now: what is to be added to its spec. */
+  private async takeWorkdir({ workdir, git }: JobSpec): Promise<Pick<JobSpec, 'snapshot' | 'git'>> {
+    if (workdir === undefined) return {};
+    const { leaveOutGit, workdirs } = this.host;
+    if (!git) return { snapshot: await workdirs.take(workdir, { leaveOutGit }) };
+    return this.repositories.with(workdir, git.ref, async ({ folder, commit }) => ({
+      // What is in a commit belongs to it, also where an ignore file names it.
+      snapshot: await workdirs.take(folder, { leaveOutGit, ignoreFiles: false }),
+      git: { ...git, commit },
+    }));
+  }
+
+  /**
+   * Numbers jobs, stores them, and lets them be placed: in one turn, so that a start at once shares the records' fsync.
+   * Resolves with the first.
+   */
+  private async enqueue(
+    cluster: ClusterRuntime,
+    drafts: readonly Omit<JobRecord, 'id' | 'order'>[],
+    groupName?: string,
+  ): Promise<JobRecord> {
+    const { host } = this;
+    const records = drafts.map((draft): JobRecord => {
+      const id = host.store.nextJobId(draft.cluster);
+      return { ...draft, id, order: id };
+    });
+    const [first] = records;
+    if (!first) throw new QueueError('refused', 'there is no job to queue');
+    const numbered =
+      groupName === undefined
+        ? records
+        : records.map((record) => ({
+            ...record,
+            group: { id: first.id, name: groupName, size: records.length },
+          }));
+    const durable = host.store.addJobs(numbered);
+    const groups = host.groups(first.cluster);
+    for (const record of numbered) groups?.meet(record);
+    cluster.submit(numbered);
+    for (const record of numbered) host.touch(record.cluster, record);
+    try {
+      await durable;
+    } catch (error) {
+      // Not on disk, so it was never accepted. (A placement that rode on the same fsync has come back by now.)
+      await new Promise((resolve) => setImmediate(resolve));
+      for (const record of numbered) cluster.withdraw(record);
+      const { group } = numbered[0] ?? first;
+      if (group) groups?.recount(group);
+      host.touch(first.cluster);
+      throw error;
+    }
+    return numbered[0] ?? first;
+  }
+}
