@@ -561,6 +561,8 @@ run_try() {
     : >"$CQ_JOB_DIR/began"
     exec >&5 2>&1 5>&-
     trap "exit 143" TERM
+    # What came while ~/.bashrc was at work was not heeded.
+    [ ! -e "$CQ_JOB_DIR/cancel" ] && [ ! -e "$CQ_JOB_DIR/timeout" ] || exit 143
     for CQ_NAME in docker podman docker-compose; do
       ! type -P $CQ_NAME >/dev/null || CQ_BIN=${CQ_BIN##*:}/$CQ_NAME:$CQ_BIN
     done

@@ -95,6 +95,24 @@ describe('a job on a real sshd node', function () {
     assert.doesNotMatch(await world.log('c', id), /survived/);
   });
 
+  it('is cancelled while ~/.bashrc is at work, and none of its commands begins', async () => {
+    // Its shell, which does not heed TERM yet, goes on when that has ended what it waits for.
+    writeFileSync(path.join(home, '.bashrc'), 'echo >~/rc-began; sleep 20\n');
+    try {
+      const { id } = await world.submit('c', 'run: echo >~/job-began; sleep 20');
+      const isThere = (name: string): boolean => existsSync(path.join(home, name));
+      for (let tries = 0; !isThere('rc-began'); tries++) {
+        assert.ok(tries < 500, 'its ~/.bashrc never began');
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      void world.engine.cancel('c', [id]);
+      assert.equal((await world.ended('c', id)).status, 'CANCELLED');
+      assert.ok(!isThere('job-began'));
+    } finally {
+      writeFileSync(path.join(home, '.bashrc'), '');
+    }
+  });
+
   it('is cancelled while it waits, and never starts', async () => {
     const first = await world.submit('c', 'resources: {accelerators: "V100:4"}\nrun: sleep 30');
     const second = await world.submit('c', 'resources: {accelerators: "V100:4"}\nrun: sleep 30');

@@ -333,6 +333,8 @@ sub run_try {
       echo "\$CLUSTER_QUEUE_JOB began"
       exec >&$number 2>&1 $number>&-
       trap "exit 143" TERM
+      # What came while ~/.bashrc was at work was not heeded.
+      [ ! -e "\$CQ_JOB_DIR/cancel" ] && [ ! -e "\$CQ_JOB_DIR/timeout" ] || exit 143
       for CQ_NAME in docker podman docker-compose; do
         ! type -P \$CQ_NAME >/dev/null || CQ_BIN=\${CQ_BIN##*:}/\$CQ_NAME:\$CQ_BIN
       done
