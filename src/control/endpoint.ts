@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { moveOver } from '../store';
 
 /** Where the process that has the engine listens; kept in the state folder. */
 export interface Endpoint {
@@ -35,7 +36,7 @@ export async function makeEndpoint(home: string, version: string): Promise<Endpo
 export async function publish(home: string, endpoint: Endpoint): Promise<void> {
   const partial = path.join(home, `${FILE}.${process.pid}`);
   await writeFile(partial, JSON.stringify(endpoint), { mode: 0o600 });
-  await rename(partial, path.join(home, FILE));
+  await moveOver(partial, path.join(home, FILE));
 }
 
 /** The endpoint that was published last; its process may be gone. */

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
-import { copyFile, open, rename, writeFile } from 'node:fs/promises';
+import { copyFile, open, writeFile } from 'node:fs/promises';
+import { moveOver } from '../store';
 
 /**
  * A mirrored log is one file, `FILE`, and when it has grown very large or its node has dropped some of it, parts after that:
@@ -51,7 +52,7 @@ export function newest(parts: readonly LogPart[]): LogPart {
 /** Makes the list of parts say this, whole or not at all. */
 export async function writeParts(file: string, parts: readonly LogPart[]): Promise<void> {
   await writeFile(`${file}.parts.new`, JSON.stringify(parts), { mode: 0o600 });
-  await rename(`${file}.parts.new`, `${file}.parts`);
+  await moveOver(`${file}.parts.new`, `${file}.parts`);
 }
 
 /** Where a log ends: its bytes, with those that were dropped since. Undefined when there is none. */

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { moveOver } from '../store';
 
 const KEY_BYTES = 32;
 
@@ -20,7 +21,7 @@ export class SecretBox {
     const key = randomBytes(KEY_BYTES);
     const partial = `${file}.new`;
     await writeFile(partial, key, { mode: 0o600, flush: true });
-    await rename(partial, file);
+    await moveOver(partial, file);
     return new SecretBox(key);
   }
 

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs/promises';
 import { systemCodeOf } from './errors';
+import { moveOver } from './moveOver';
 
 /** An open file, written at explicit offsets. */
 export interface DiskFile {
@@ -20,6 +21,8 @@ export interface Disk {
   /** A new empty file, readable by its owner only; an old one under the name is replaced. */
   create(path: string): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
+  /** Whether a file can be replaced by `rename` while it is open; else it has to be closed before. */
+  readonly replacesOpenFiles: boolean;
   /** No error when there is no such file. */
   remove(path: string): Promise<void>;
   /** Names in a folder; none when there is no such folder. */
@@ -46,7 +49,8 @@ export const nodeDisk: Disk = {
   async create(path) {
     return new NodeFile(await fs.open(path, 'w', 0o600));
   },
-  rename: (from, to) => fs.rename(from, to),
+  rename: (from, to) => moveOver(from, to),
+  replacesOpenFiles: process.platform !== 'win32',
   remove: (path) => fs.rm(path, { force: true }),
   async list(path) {
     try {

@@ -10,6 +10,7 @@ export {
   StoreWriteError,
 } from './errors';
 export { acquire, ownerOf, type Lock } from './lock';
+export { moveOver } from './moveOver';
 export type { RepairReport } from './recovery';
 export { loadSqlEngine, type SqlEngine } from './sqlEngine';
 export { Store, type ArchiveLimits, type StoreOptions } from './store';

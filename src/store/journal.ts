@@ -70,22 +70,28 @@ export class Journal {
       throw new Error(`${this.path} was cut or removed by someone else`);
     const tail = whole.subarray(offset, this.good);
     const file = await this.disk.create(temporary);
+    const old = this.file;
+    let closed = false;
     try {
       await writeAll(file, Buffer.concat([header, tail]), 0);
       await file.sync();
+      if (!this.disk.replacesOpenFiles) {
+        closed = true;
+        await old.close();
+      }
       await this.disk.rename(temporary, this.path);
     } catch (error) {
       await file.close();
       await this.disk.remove(temporary).catch(() => undefined);
+      if (closed) this.file = await this.disk.open(this.path);
       throw error;
     }
-    const old = this.file;
     this.file = file;
     this.good = header.length + tail.length;
     this.ragged = false;
     // From here on appends go to the new file, so its name must be durable before the next one is acknowledged.
     this.unnamed = true;
-    await old.close();
+    if (!closed) await old.close();
     await this.syncName();
   }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreLockedError, StoreReadError, StoreWriteError, systemCodeOf } from './errors';
+import { moveOver } from './moveOver';
 import { livenessOf, ownIdentity, type ProcessIdentity } from './processIdentity';
 
 /**
@@ -101,7 +102,7 @@ async function make(path: string, text: LockText): Promise<boolean> {
 async function replace(path: string, text: LockText): Promise<void> {
   const temporary = `${path}.${randomUUID()}`;
   await writeFile(temporary, JSON.stringify(text), { mode: 0o600 });
-  await rename(temporary, path);
+  await moveOver(temporary, path);
 }
 
 async function removeUpTo(folder: string, last: number): Promise<void> {

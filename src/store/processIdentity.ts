@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { promisify } from 'node:util';
+import { systemCodeOf } from './errors';
 
 const run = promisify(execFile);
 
@@ -40,10 +41,13 @@ export async function livenessOf(other: ProcessIdentity, own: ProcessIdentity): 
   if (other.namespace !== own.namespace) return 'unseen';
   // Without a boot id (macOS, Windows) the name of the machine is all there is to go by.
   if (own.boot === '' && other.host !== own.host) return 'unseen';
-  return (await startOf(other.pid)) === other.started ? 'alive' : 'dead';
+  const started = await startOf(other.pid);
+  if (started === undefined) return 'dead';
+  // Where the system does not say when it began (another's process, a program that may not be run), a live one may be it.
+  return started === '' || other.started === '' || started === other.started ? 'alive' : 'dead';
 }
 
-/** When the process started; undefined when there is none. */
+/** When the process started, empty when the system does not say; undefined when there is none. */
 async function startOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
@@ -52,12 +56,33 @@ async function startOf(pid: number): Promise<string | undefined> {
     // A zombie holds nothing any more.
     return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   }
+  // In UTC: a laptop's time zone changes while it runs.
   const [command, args]: [string, string[]] =
     process.platform === 'win32'
-      ? ['powershell', ['-NoProfile', '-Command', `(Get-Process -Id ${pid}).StartTime.Ticks`]]
+      ? [
+          'powershell',
+          ['-NoProfile', '-NonInteractive', '-Command', `(Get-Process -Id ${pid}).StartTime.ToFileTimeUtc()`],
+        ]
       : ['ps', ['-o', 'lstart=', '-p', String(pid)]];
-  const answer = await run(command, args, { env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }).catch(
-    () => undefined,
-  );
-  return answer?.stdout.trim() || undefined;
+  const answer = await run(command, args, {
+    env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
+    windowsHide: true,
+  }).catch(() => undefined);
+  return startSaid(answer?.stdout, () => exists(pid));
+}
+
+/** What a system's answer to "when did it start" comes to; `answer` is undefined when there was none. */
+export function startSaid(answer: string | undefined, exists: () => boolean): string | undefined {
+  const started = answer?.trim() ?? '';
+  return started !== '' || exists() ? started : undefined;
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // There, and somebody else's.
+    return systemCodeOf(error) === 'EPERM';
+  }
 }

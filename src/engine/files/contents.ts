@@ -1,17 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, constants, createReadStream, fdatasyncSync, openSync, writeSync } from 'node:fs';
-import {
-  copyFile,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  writeFile,
-  type FileHandle,
-} from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, readFile, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { moveOver } from '../../store';
 import { contentHash, ContentHasher } from './manifest';
 
 /** Where some content lies: the whole of a file of its own, or a part of a pack. */
@@ -145,7 +136,7 @@ export class ContentWriter {
         await rm(partial, { force: true });
       } else {
         const file = path.join(this.dir, hash);
-        await rename(partial, file);
+        await moveOver(partial, file);
         this.add(hash, { file, offset: 0, size: -1 });
       }
       return { hash, size };
@@ -166,7 +157,7 @@ export class ContentWriter {
     }
     const index = path.join(this.dir, `${this.name}.json`);
     await writeFile(`${index}.new`, JSON.stringify([...this.rows.values()]), { mode: 0o600, flush: true });
-    await rename(`${index}.new`, index);
+    await moveOver(`${index}.new`, index);
     for (const [hash, offset, size] of this.rows.values()) this.add(hash, { file, offset, size });
   }
 

@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
-import { mkdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { moveOver } from '../../store';
 
 type Row = readonly [path: string, size: number, mtimeMs: number, ctimeMs: number, ino: number, hash: string];
 
@@ -59,7 +60,7 @@ export class Seen {
     const partial = `${this.file}.new`;
     await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 });
     await writeFile(partial, JSON.stringify({ latest, rows: [...this.next.values()] }), { mode: 0o600 });
-    await rename(partial, this.file);
+    await moveOver(partial, this.file);
   }
 }
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
+import { moveOver } from '../../store';
 import { QueueError } from '../errors';
 import { Contents, SMALL_BYTES, type ContentReader, type ContentWriter } from './contents';
 import { decodeManifest, encodeManifest, snapshotName, type Entry, type Manifest } from './manifest';
@@ -223,7 +224,7 @@ export class Snapshots {
       await handle.writeFile(encodeManifest(manifest));
       await handle.datasync();
       await handle.close();
-      await rename(partial, file);
+      await moveOver(partial, file);
     }
     this.recent = [...names.filter((other) => other !== name), name];
   }

@@ -57,8 +57,10 @@ describe('the store on a failing disk', () => {
         fc.integer({ min: 0, max: 250 }),
         fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 12 }),
         fc.infiniteStream(fc.nat()),
-        async (operations, bursts, numbers) => {
+        fc.boolean(),
+        async (operations, bursts, numbers, windows) => {
           const disk = new SimulatedDisk();
+          disk.replacesOpenFiles = !windows;
           let left = operations;
           disk.before = () => {
             if (left-- <= 0 || (left < operations - 6 && numbers.next().value % 16 === 0))
@@ -82,8 +84,10 @@ describe('the store on a failing disk', () => {
       fc.asyncProperty(
         fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 4, maxLength: 14 }),
         fc.infiniteStream(fc.nat(9)),
-        async (bursts, numbers) => {
+        fc.boolean(),
+        async (bursts, numbers, windows) => {
           const disk = new SimulatedDisk();
+          disk.replacesOpenFiles = !windows;
           const { store } = await open(disk);
           disk.before = () => {
             if (numbers.next().value < 1) throw systemError('EIO');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoreLockedError, acquire } from '../../../src/store';
-import { ownIdentity } from '../../../src/store/processIdentity';
+import { ownIdentity, startSaid } from '../../../src/store/processIdentity';
 import { inFolder } from './builders';
 import { buildProgram, ended, start } from './processes';
 
@@ -24,6 +24,29 @@ describe('the lock of the store', () => {
       await (await acquire(folder)).release();
       assert.deepEqual(readdirSync(folder).sort(), ['lock.4', 'lock.5']);
     }));
+
+  it('is kept by a live owner of whom the system does not say when it began, as of one with more rights on Windows', () => {
+    assert.equal(
+      startSaid(' 133769\r\n', () => false),
+      '133769',
+    );
+    assert.equal(
+      startSaid('', () => true),
+      '',
+    );
+    assert.equal(
+      startSaid(undefined, () => true),
+      '',
+    );
+    assert.equal(
+      startSaid(undefined, () => false),
+      undefined,
+    );
+    return inFolder(async (folder) => {
+      writeFileSync(join(folder, 'lock.1'), JSON.stringify({ ...(await ownIdentity()), started: '' }));
+      await assert.rejects(acquire(folder), StoreLockedError);
+    });
+  });
 
   it('is taken from an owner of an earlier boot of this machine', () =>
     inFolder(async (folder) => {

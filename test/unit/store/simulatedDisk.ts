@@ -13,6 +13,9 @@ export type Operation = 'create' | 'write' | 'sync' | 'truncate' | 'rename' | 'r
 export class SimulatedDisk implements Disk {
   /** Called before each operation; throws to make it fail. */
   before: (operation: Operation, path: string) => void = () => undefined;
+  /** As on Windows, which renames no file over one that is open. */
+  replacesOpenFiles = true;
+  private readonly opened = new Map<Inode, number>();
   /** Bytes all files may have together. */
   capacity = Infinity;
   private readonly names: Map<string, Inode>;
@@ -66,6 +69,8 @@ export class SimulatedDisk implements Disk {
     await this.begin('rename', to);
     const inode = this.names.get(from);
     if (!inode) throw systemError('ENOENT');
+    const replaced = this.names.get(to);
+    if (!this.replacesOpenFiles && replaced && this.opened.has(replaced)) throw systemError('EPERM');
     this.changeNames(() => this.names.set(to, inode).delete(from));
   }
 
@@ -100,6 +105,7 @@ export class SimulatedDisk implements Disk {
   }
 
   private file(path: string, inode: Inode): DiskFile {
+    this.opened.set(inode, (this.opened.get(inode) ?? 0) + 1);
     return {
       write: async (bytes, offset) => {
         const used = [...this.names.values()].reduce((sum, { data }) => sum + data.length, 0);
@@ -125,7 +131,12 @@ export class SimulatedDisk implements Disk {
           Buffer.alloc(Math.max(0, length - inode.data.length)),
         ]).subarray(0, length);
       },
-      close: () => Promise.resolve(),
+      close: () => {
+        const left = (this.opened.get(inode) ?? 0) - 1;
+        if (left > 0) this.opened.set(inode, left);
+        else this.opened.delete(inode);
+        return Promise.resolve();
+      },
     };
   }
 }
