@@ -22,13 +22,13 @@ export async function addCluster(context: CommandContext): Promise<string | unde
 
 /** Asks for the name of a new cluster. */
 export function askClusterName(queue: Queue, title: string): Thenable<string | undefined> {
-  const taken = new Set(queue.views().map(({ name }) => name));
+  const taken = new Set(queue.views().map(({ name }) => name.toLowerCase()));
   return vscode.window.showInputBox({
     title,
     prompt: vscode.l10n.t('Name of the cluster'),
     value: taken.has('mycluster') ? '' : 'mycluster',
     validateInput: (value) => {
-      if (taken.has(value)) return vscode.l10n.t('There is a cluster {0} already.', value);
+      if (taken.has(value.toLowerCase())) return vscode.l10n.t('There is a cluster {0} already.', value);
       return isClusterName(value)
         ? undefined
         : vscode.l10n.t('Begin with a letter; letters, digits, - _ and . may follow.');

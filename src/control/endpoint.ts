@@ -53,14 +53,26 @@ async function makeAddress(home: string): Promise<string> {
   const user = os.userInfo().username.replace(/[^\w.-]/g, '_');
   if (process.platform === 'win32')
     return `\\\\.\\pipe\\cluster-queue-${user}-${hash}-${randomBytes(6).toString('hex')}`;
-  const inside = path.join(home, 'run', 'engine.sock');
-  const address =
-    Buffer.byteLength(inside) <= LONGEST_SOCKET_PATH
-      ? inside
-      : path.join(os.tmpdir(), `cluster-queue-${process.getuid?.() ?? user}`, `${hash}.sock`);
+  const address = socketPath(
+    home,
+    os.tmpdir(),
+    `cluster-queue-${process.getuid?.() ?? user}`,
+    `${hash}.sock`,
+  );
   await makePrivate(path.dirname(address));
   await rm(address, { force: true });
   return address;
+}
+
+/** In the state folder, else where a path is short enough: a job of a batch system has a long TMPDIR too. */
+export function socketPath(home: string, temporary: string, folder: string, name: string): string {
+  const places = [
+    path.join(home, 'run', 'engine.sock'),
+    path.join(temporary, folder, name),
+    path.join('/tmp', folder, name),
+  ];
+  const fits = (place: string): boolean => Buffer.byteLength(place) <= LONGEST_SOCKET_PATH;
+  return places.find(fits) ?? path.join('/tmp', folder, name);
 }
 
 /** In a shared folder such as /tmp somebody else may have made the name first. */

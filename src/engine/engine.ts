@@ -263,8 +263,12 @@ export class Engine {
         `"${definition.name}" cannot name a cluster: begin with a letter, go on with letters, digits, - _ and ., and end with a letter or digit`,
       );
     }
-    if (this.clusters.has(definition.name))
-      throw new QueueError('cluster-exists', `there is a cluster ${definition.name} already`);
+    // Also one that is called so but for the case: their logs would be in one folder on macOS and Windows.
+    const alike = (name: string): boolean => name.toLowerCase() === definition.name.toLowerCase();
+    const there = this.clusters.has(definition.name)
+      ? definition.name
+      : [...this.clusters.keys()].find(alike);
+    if (there !== undefined) throw new QueueError('cluster-exists', `there is a cluster ${there} already`);
     // Known from here on: another request for the same name in the meantime must not make it twice.
     const runtime = this.addRuntime(definition);
     try {

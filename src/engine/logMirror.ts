@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { mkdir, open, rm, stat, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentSession } from '../node';
 import type { JobRecord } from '../queue';
@@ -208,10 +208,11 @@ export class LogMirror {
     this.parts = logParts(this.file);
     const part = newest(this.parts);
     this.handle ??= await open(partFile(this.file, part.at), 'a+', 0o600);
+    // Cut by its name below: what was opened to be appended to is cut by no handle on Windows.
     const text = Buffer.from(part.text);
     let { size } = await this.handle.stat();
     if (size < text.length) {
-      await this.handle.truncate(0);
+      await truncate(partFile(this.file, part.at), 0);
       await this.handle.appendFile(text);
       size = text.length;
     }
@@ -219,8 +220,9 @@ export class LogMirror {
       const prefixes = this.ranks.map(({ source }, rank) => rankPrefix(rank, source.node));
       const scan = new MergedScan(prefixes);
       for await (const { bytes } of piecesOf(this.file, part.at + text.length)) scan.push(bytes);
-      size = text.length + scan.complete;
-      await this.handle.truncate(size);
+      const complete = text.length + scan.complete;
+      if (complete < size) await truncate(partFile(this.file, part.at), complete);
+      size = complete;
       this.ranks.forEach((rank, index) => {
         rank.lines = new RankLines(prefixes[index] ?? '');
         rank.offset = rank.written = (part.offsets[index] ?? 0) + (scan.offsets[index] ?? 0);

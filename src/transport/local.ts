@@ -13,6 +13,15 @@ export class LocalTransport implements Transport {
   ) {}
 
   exec(command: string): Promise<Channel> {
+    if (process.platform === 'win32')
+      return Promise.reject(
+        new ConnectError(
+          'config',
+          this.node,
+          'jobs run on Linux and macOS, and this machine is Windows itself: open a folder in WSL (or use cq there) to use it as a node, or add machines that you reach by ssh',
+          false,
+        ),
+      );
     const child = spawn('/bin/sh', ['-c', command], {
       stdio: 'pipe',
       // Not in our process group: a Ctrl-C in the terminal of `cq` is not meant for the agent.

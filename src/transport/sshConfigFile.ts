@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import SSHConfig from 'ssh-config';
-import { expandPath } from './tokens';
+import { expandPath, systemFile } from './tokens';
 import { ConnectError } from './transport';
 
 /** As in OpenSSH (readconf.c, READCONF_MAX_DEPTH is 16); a file that includes itself ends there. */
@@ -27,7 +27,8 @@ export async function configuredHosts(configFile: string | undefined): Promise<s
  * than `*` (SkyPilot's rule for its node pools).
  */
 export async function knowsHost(host: string, configFile: string | undefined): Promise<boolean> {
-  const files = configFile === undefined ? [userConfig(), '/etc/ssh/ssh_config'] : [configFile];
+  const files =
+    configFile === undefined ? [userConfig(), expandPath(systemFile('ssh_config'))] : [configFile];
   const texts = await Promise.all(files.map((file) => withIncludes(file, 0)));
   for (const line of texts.join('\n').split('\n')) {
     const [, keyword = '', rest = ''] = /^\s*(host|match)(?:\s+|\s*=\s*)(.+?)\s*$/i.exec(line) ?? [];

@@ -2,7 +2,7 @@ import { execFile, type ExecFileException } from 'node:child_process';
 import os from 'node:os';
 import type { Login } from './context';
 import { parsedOptions } from './sshConfigFile';
-import { expandPath, expandTokens } from './tokens';
+import { expandPath, expandTokens, systemFile } from './tokens';
 import { ConnectError } from './transport';
 
 /** What the ssh config says of one host; names as in ssh_config(5), tokens and `~` resolved. */
@@ -116,7 +116,7 @@ export async function sshOptions(
       .filter((hop) => hop !== ''),
     knownHostsFiles: [
       ...paths(words(one('userknownhostsfile') ?? '~/.ssh/known_hosts')),
-      ...paths(words(one('globalknownhostsfile') ?? '/etc/ssh/ssh_known_hosts')),
+      ...paths(words(one('globalknownhostsfile') ?? systemFile('ssh_known_hosts'))),
     ],
     hashKnownHosts: one('hashknownhosts') === 'yes',
     strictHostKeyChecking: strictness(one('stricthostkeychecking') ?? 'ask'),

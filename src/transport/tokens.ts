@@ -43,10 +43,23 @@ export function expandTokens(text: string, values: TokenValues): string {
   });
 }
 
-/** A path with `~`, `${VARIABLE}` and quotes resolved. */
-export function expandPath(file: string): string {
-  const plain = file
+/**
+ * A path with `~`, `${VARIABLE}` and quotes resolved. On Windows also what its own OpenSSH writes for the folder of all
+ * programs' data, and paths as that of Git for Windows has them (`/c/Users/me`).
+ */
+export function expandPath(file: string, windows = process.platform === 'win32'): string {
+  const named = file
     .replace(/^"(.*)"$/, '$1')
     .replace(/\$\{(\w+)\}/g, (whole, name: string) => process.env[name] ?? whole);
+  const plain = windows
+    ? named
+        .replace(/^__PROGRAMDATA__/i, () => process.env.ProgramData ?? 'C:\\ProgramData')
+        .replace(/^\/([a-z])\//i, '$1:/')
+    : named;
   return plain === '~' || /^~[/\\]/.test(plain) ? path.join(os.homedir(), plain.slice(1)) : plain;
+}
+
+/** Where OpenSSH keeps a file for all users, as its own configuration writes it. */
+export function systemFile(name: string, windows = process.platform === 'win32'): string {
+  return windows ? `__PROGRAMDATA__/ssh/${name}` : `/etc/ssh/${name}`;
 }

@@ -13,8 +13,9 @@ export async function offerCq(context: vscode.ExtensionContext): Promise<string>
   await mkdir(folder, { recursive: true });
   const windows = process.platform === 'win32';
   const file = path.join(folder, windows ? 'cq.cmd' : 'cq');
+  // Without setlocal the variable would stay in the shell, and the next `code` there be a Node.
   const script = windows
-    ? `@set ELECTRON_RUN_AS_NODE=1\r\n@"${process.execPath}" -- "${cq}" %*\r\n`
+    ? `@setlocal\r\n@set ELECTRON_RUN_AS_NODE=1\r\n@"${process.execPath}" -- "${cq}" %*\r\n`
     : `#!/bin/sh\nCLUSTER_QUEUE_CQ=${quoted(file)} ELECTRON_RUN_AS_NODE=1 exec ${quoted(process.execPath)} -- ${quoted(cq)} "$@"\n`;
   await writeFile(file, script);
   await chmod(file, 0o755);
@@ -24,6 +25,14 @@ export async function offerCq(context: vscode.ExtensionContext): Promise<string>
 
 /** Links `cq` into ~/.local/bin, for other shells; returns the link. @throws Error when something else is there */
 export async function installCq(file: string): Promise<string> {
+  // Windows lets hardly anybody make links, and has no such folder on the PATH.
+  if (process.platform === 'win32')
+    throw new Error(
+      vscode.l10n.t(
+        'Terminals of VS Code have cq; for other shells add this folder to your PATH: {0}',
+        path.dirname(file),
+      ),
+    );
   const link = path.join(os.homedir(), '.local', 'bin', path.basename(file));
   await mkdir(path.dirname(link), { recursive: true });
   const there = await readlink(link).catch((error: unknown) => {

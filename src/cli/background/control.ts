@@ -16,6 +16,7 @@ export async function startBackground(terminal: Terminal): Promise<void> {
   const { log } = backgroundFiles(stateFolder());
   const child = spawn(process.execPath, ['--', process.argv[1] ?? '', 'engine', '--unattended'], {
     detached: true,
+    windowsHide: true,
     env: { ...process.env, ...absolutePaths() },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     // It outlives the folder that this one was called in.

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { copyFile, lstat, mkdir, rename, rm, symlink, utimes } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, rm, symlink, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract, type Header } from 'tar-stream';
+import { moveOver } from '../../store';
+import { windowsFlaw } from './windows';
 
 /** What came. `skipped`: what was left out, each with the reason. */
 export interface Received {
@@ -22,8 +24,9 @@ export async function receiveTar(
   source: AsyncIterable<Buffer>,
   dir: string,
   progress: (files: number, bytes: number) => void,
+  windows = process.platform === 'win32',
 ): Promise<Received> {
-  const receiver = new Receiver(path.resolve(dir), progress);
+  const receiver = new Receiver(path.resolve(dir), progress, windows);
   const archive = extract();
   const entries = async (): Promise<void> => {
     for await (const entry of archive) {
@@ -51,14 +54,24 @@ class Receiver implements Received {
   readonly skipped: string[] = [];
   /** Folders that were seen to be folders. */
   private readonly safe = new Set<string>();
+  /** Files that came, by a name in which upper and lower case are the same. */
+  private readonly came = new Map<string, string>();
 
   constructor(
     private readonly root: string,
     private readonly progress: (files: number, bytes: number) => void,
+    private readonly windows: boolean,
   ) {}
 
   async entry(header: Header, content: Readable): Promise<void> {
     const full = this.inside(header.name);
+    const flaw = this.windows
+      ? (windowsFlaw(header.name) ?? (header.type === 'link' ? windowsFlaw(header.linkname) : undefined))
+      : undefined;
+    if (flaw !== undefined) {
+      this.skipped.push(`${header.name}: ${flaw}`);
+      return;
+    }
     switch (header.type) {
       case 'directory':
         await this.folder(full);
@@ -66,6 +79,7 @@ class Receiver implements Received {
       case 'file':
       case 'contiguous-file':
         await this.folder(path.dirname(full));
+        if (await this.isAnother(full, header.name)) return;
         await this.file(full, header, content);
         return;
       case 'symlink':
@@ -89,12 +103,25 @@ class Receiver implements Received {
   /** Where an entry belongs. @throws Error for a name that leads out */
   private inside(name: string): string {
     const parts = name.split('/').filter((part) => part !== '' && part !== '.');
-    const windows = process.platform === 'win32' && parts.some((part) => /[\\:]/.test(part));
-    if (name.startsWith('/') || parts.includes('..') || windows)
+    if (name.startsWith('/') || parts.includes('..'))
       throw new Error(
         `the node sent ${JSON.stringify(name)}, which leads out of the folder: nothing of it was written`,
       );
     return path.join(this.root, ...parts);
+  }
+
+  /** On a disk of macOS or Windows `A` and `a` are one file: the second would take the place of the first. */
+  private async isAnother(full: string, name: string): Promise<boolean> {
+    const key = name.normalize('NFC').toLowerCase();
+    const first = this.came.get(key);
+    this.came.set(key, first ?? name);
+    if (first === undefined || first === name) return false;
+    const [there, other] = await Promise.all(
+      [full, this.inside(first)].map((file) => lstat(file, { bigint: true }).catch(() => undefined)),
+    );
+    if (!there || !other || there.ino !== other.ino || there.dev !== other.dev) return false;
+    this.skipped.push(`${name}: this disk takes it for ${first}`);
+    return true;
   }
 
   /** Makes a folder and those above it. @throws Error when one of them is a link or a file */
@@ -123,7 +150,7 @@ class Receiver implements Received {
       await pipeline(content, meter, createWriteStream(partial, { mode: header.mode & 0o777, flags: 'wx' }));
       await utimes(partial, header.mtime, header.mtime);
       // Replaces a link of that name instead of writing through it.
-      await rename(partial, full);
+      await moveOver(partial, full);
     } catch (error) {
       await rm(partial, { force: true });
       throw error;
@@ -143,6 +170,13 @@ class Receiver implements Received {
     if (there?.isDirectory()) throw new Error(`${full} is a folder here: fetch into another folder`);
     this.safe.delete(full);
     await rm(full, { force: true });
-    await symlink(linkname, full);
+    try {
+      await symlink(linkname, full);
+    } catch (error) {
+      if (!this.windows) throw error;
+      this.skipped.push(
+        `${name}: a link to ${linkname}, and Windows lets you make none (turn on Developer Mode)`,
+      );
+    }
   }
 }

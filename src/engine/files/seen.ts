@@ -3,7 +3,22 @@ import { mkdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { moveOver } from '../../store';
 
-type Row = readonly [path: string, size: number, mtimeMs: number, ctimeMs: number, ino: number, hash: string];
+type Row = readonly [
+  path: string,
+  size: number,
+  mtimeMs: number,
+  ctimeMs: number,
+  ino: number,
+  hash: string,
+  program?: 1,
+];
+
+/** What was found out of the content of a file. */
+export interface SeenContent {
+  readonly hash: string;
+  /** Meant to be run; not looked at where permissions say so. */
+  readonly program?: boolean;
+}
 
 /**
  * Which content the files of one workdir had when they were last read, so that only changed ones are read again. A file is
@@ -41,13 +56,19 @@ export class Seen {
     return same ? hash : undefined;
   }
 
+  /** Whether the content of that file is meant to be run, as far as its first bytes were looked at. */
+  isProgram(inside: string): boolean {
+    return this.rows.get(inside)?.[6] === 1;
+  }
+
   /** A file is part of the snapshot that is being taken. `readAt`: when its reading began, ms since 1970. */
-  note(inside: string, stats: Stats, hash: string, readAt?: number): void {
+  note(inside: string, stats: Stats, { hash, program }: SeenContent, readAt?: number): void {
     if (readAt !== undefined) {
       this.changed = true;
       if (Math.max(stats.mtimeMs, stats.ctimeMs) + grain(stats.mtimeMs) > readAt) return;
     }
-    this.next.set(inside, [inside, stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino, hash]);
+    const row = [inside, stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino, hash] as const;
+    this.next.set(inside, program === true ? [...row, 1] : row);
   }
 
   /** Keeps what was noted, with the name of the snapshot that it made. */

@@ -7,9 +7,10 @@ import { QueueError } from '../errors';
 import { Contents, SMALL_BYTES, type ContentReader, type ContentWriter } from './contents';
 import { decodeManifest, encodeManifest, snapshotName, type Entry, type Manifest } from './manifest';
 import { IgnoreRules } from './ignoreRules';
-import { Seen } from './seen';
+import { Seen, type SeenContent } from './seen';
 import { Slices } from './slices';
 import { walk, type Found } from './walk';
+import { isProgram } from './windows';
 
 /** What is taken along. */
 export interface TakeOptions {
@@ -40,7 +41,11 @@ export class Snapshots {
   /** Names of snapshots, the newest last. */
   private recent: string[] | undefined;
 
-  constructor(private readonly dir: string) {
+  /** `windows`: files have no permissions that say what may be run. */
+  constructor(
+    private readonly dir: string,
+    private readonly windows = process.platform === 'win32',
+  ) {
     this.contents = new Contents(path.join(dir, 'contents'));
   }
 
@@ -167,14 +172,23 @@ export class Snapshots {
     )) {
       await slices.pause();
       const { path: inside, stats } = found;
-      const mode = stats.mode & 0o777;
+      const given = this.windows ? (found.kind === 'folder' ? 0o755 : 0o644) : stats.mode & 0o777;
       const mtime = Math.floor(stats.mtimeMs / 1000);
-      if (found.kind === 'folder') manifest.push({ kind: 'folder', path: inside, mode, mtime });
+      if (found.kind === 'folder') manifest.push({ kind: 'folder', path: inside, mode: given, mtime });
       else if (found.kind === 'link')
         manifest.push({ kind: 'link', path: inside, mtime, target: found.target });
       else {
         const content = await this.content(found, seen, writer);
-        if (content) manifest.push({ kind: 'file', path: inside, mode, mtime, ...content });
+        if (!content) continue;
+        const { hash, size, program } = content;
+        manifest.push({
+          kind: 'file',
+          path: inside,
+          mode: program === true ? given | 0o111 : given,
+          mtime,
+          size,
+          hash,
+        });
       }
     }
     return manifest;
@@ -185,25 +199,26 @@ export class Snapshots {
     found: Extract<Found, { kind: 'file' }>,
     seen: Seen,
     writer: ContentWriter,
-  ): Promise<{ hash: string; size: number } | undefined> {
+  ): Promise<(SeenContent & { size: number }) | undefined> {
     const { path: inside, full, stats } = found;
     const known = seen.hashOf(inside, stats);
     if (known !== undefined && this.contents.has(known)) {
-      seen.note(inside, stats, known);
-      return { hash: known, size: stats.size };
+      const content = { hash: known, program: seen.isProgram(inside) };
+      seen.note(inside, stats, content);
+      return { ...content, size: stats.size };
     }
     try {
       const readAt = Date.now();
       if (stats.size > SMALL_BYTES) {
-        const content = await writer.large(full);
+        const content = { ...(await writer.large(full)), program: this.windows && isProgram(headOf(full)) };
         // Had it changed meanwhile, its times would differ from those noted here.
-        if (content.size === stats.size) seen.note(inside, stats, content.hash, readAt);
+        if (content.size === stats.size) seen.note(inside, stats, content, readAt);
         return content;
       }
       const { bytes, stats: read } = readWhole(full);
-      const hash = writer.small(bytes);
-      if (bytes.length === read.size) seen.note(inside, read, hash, readAt);
-      return { hash, size: bytes.length };
+      const content = { hash: writer.small(bytes), program: this.windows && isProgram(bytes) };
+      if (bytes.length === read.size) seen.note(inside, read, content, readAt);
+      return { ...content, size: bytes.length };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
@@ -263,6 +278,15 @@ function readWhole(full: string): { bytes: Buffer; stats: Stats } {
       if (reads === MOST_READS || (after.size === bytes.length && after.mtimeMs === stats.mtimeMs))
         return { bytes, stats };
     }
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function headOf(full: string): Buffer {
+  const handle = openSync(full, 'r');
+  try {
+    return readFrom(handle, 4);
   } finally {
     closeSync(handle);
   }

@@ -35,11 +35,16 @@ function* folder(root: string, inside: string, above: IgnoreRules): Generator<Fo
       yield { kind: 'folder', path: at, stats };
       yield* folder(root, at, rules);
     } else if (stats.isSymbolicLink()) {
-      yield { kind: 'link', path: at, stats, target: readlinkSync(full) };
+      yield { kind: 'link', path: at, stats, target: linkTarget(full) };
     } else if (stats.isFile()) {
       yield { kind: 'file', path: at, stats, full };
     }
   }
+}
+
+function linkTarget(full: string): string {
+  const target = readlinkSync(full);
+  return process.platform === 'win32' ? target.replaceAll('\\', '/') : target;
 }
 
 function namesIn(full: string): string[] {
