@@ -6,6 +6,9 @@ import type { Task } from '../task';
 import { mountsOf } from './mounts';
 import type { Queue } from './queue';
 
+// Longer than a login takes that asks nobody.
+const REMIND_MS = 15_000;
+
 /** What `launch` makes a cluster of, and what it does there. */
 export interface LaunchRequest {
   readonly name: string;
@@ -96,7 +99,7 @@ async function connect(queue: Queue, request: LaunchRequest, watcher: LaunchWatc
   const view = queue.view(name);
   if (view && view.launch?.name !== 'connect') {
     queue.connect(name);
-    await settled(queue, name, watcher.signal);
+    await settled(queue, name, watcher);
     // Which nodes it has was decided when it was made.
     look(queue, request, watcher);
     return [];
@@ -117,7 +120,7 @@ async function connect(queue: Queue, request: LaunchRequest, watcher: LaunchWatc
         });
         await queue.refresh(name);
       }
-      await settled(queue, name, watcher.signal);
+      await settled(queue, name, watcher);
       const given = candidates.map((node) => node.name);
       return take(queue, request, look(queue, request, watcher, given), watcher);
     });
@@ -188,11 +191,19 @@ async function enqueue(
 }
 
 /** Resolves when every node of the cluster has been reached or has failed once. */
-function settled(queue: Queue, name: string, signal: AbortSignal): Promise<void> {
-  const waiting = (): boolean =>
-    queue.view(name)?.nodes.some(({ link }) => link.state === 'idle' || link.state === 'connecting') ?? false;
+function settled(queue: Queue, name: string, { say, signal }: LaunchWatcher): Promise<void> {
+  const waiting = (): string[] =>
+    (queue.view(name)?.nodes ?? []).flatMap(({ name: node, link }) =>
+      link.state === 'idle' || link.state === 'connecting' ? [node] : [],
+    );
   return new Promise((resolve, reject) => {
+    const remind = setInterval(() => {
+      const others =
+        queue.role === 'client' ? ' (perhaps a VS Code window or another terminal is asked)' : '';
+      say(`still connecting to ${waiting().join(', ')}${others}`);
+    }, REMIND_MS);
     const end = (work: () => void): void => {
+      clearInterval(remind);
       stop();
       signal.removeEventListener('abort', abort);
       work();
@@ -200,7 +211,7 @@ function settled(queue: Queue, name: string, signal: AbortSignal): Promise<void>
     const abort = (): void =>
       end(() => reject(new QueueError('refused', `the launch of ${name} was cancelled`)));
     const check = (): void => {
-      if (!waiting()) end(resolve);
+      if (waiting().length === 0) end(resolve);
     };
     const stop = queue.onDidChange(check);
     signal.addEventListener('abort', abort, { once: true });

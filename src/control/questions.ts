@@ -20,6 +20,10 @@ export class Questions implements Prompter {
     this.people = [...this.people.filter((other) => other !== person), person];
   }
 
+  isThere(): boolean {
+    return this.people.length > 0;
+  }
+
   passphrase(file: string, node: string): Promise<Given | undefined> {
     return this.ask((person) => person.passphrase(file, node), undefined);
   }

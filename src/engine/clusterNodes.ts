@@ -17,6 +17,8 @@ export interface NodesHost {
   /** Names the cluster and the queue that it belongs to. */
   readonly owner: string;
   connect(node: NodeDefinition, signal: AbortSignal): Promise<Transport>;
+  /** Whether a person can be asked for what a login wants. */
+  canAsk(): boolean;
   /** A session is open: everything that was on the node is asked for before the node takes new jobs. */
   reconcile(node: string, session: AgentSession): Promise<void>;
   event(node: string, event: NodeEvent): void;
@@ -288,6 +290,7 @@ export class ClusterNodes {
     const link = new NodeLink(name, `${this.host.owner}/${name}`, connect, {
       opened: (session) => this.opened(name, session),
       event: (event) => this.host.event(name, event),
+      canAsk: () => this.host.canAsk(),
       changed: (state) => this.linkChanged(name, state),
     });
     this.links.set(name, link);

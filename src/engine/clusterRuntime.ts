@@ -26,6 +26,8 @@ export interface ClusterHost {
   /** Names the queue that the cluster belongs to, for as long as its store is there. */
   readonly store: string;
   connect(node: NodeDefinition, signal: AbortSignal): Promise<Transport>;
+  /** Whether a person can be asked for what a login wants. */
+  canAsk(): boolean;
   /** A job of this cluster, whatever became of it. */
   find(uuid: string): JobRecord | undefined;
   /** Stores a change of a job; resolves when durable. */
@@ -120,6 +122,7 @@ export class ClusterRuntime {
     this.nodes = new ClusterNodes(definition, this.scheduler, {
       owner: `${host.store}/${definition.name}`,
       connect: (node, signal) => host.connect(node, signal),
+      canAsk: () => host.canAsk(),
       logLimit: host.logLimit,
       reconcile: (node, session) => this.reconcile(node, session),
       event: (node, event) => this.event(node, event),

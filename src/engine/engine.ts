@@ -569,6 +569,7 @@ export class Engine {
       logLimit: this.logLimits.maxBytes,
       now: () => this.now(),
       connect: (node, signal) => this.transport(node, signal),
+      canAsk: () => this.options.prompter?.isThere?.() ?? this.options.prompter !== undefined,
       // What a node still says while the queue is closed changes nothing any more.
       find: (uuid) => this.found(uuid),
       patch: (record, patch) => this.patch(record, patch),

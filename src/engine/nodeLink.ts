@@ -14,6 +14,8 @@ export interface LinkListener {
   /** A new session is open: reconcile. The link counts as up when this resolves. */
   opened(session: AgentSession): Promise<void>;
   event(event: NodeEvent): void;
+  /** Whether a person can be asked for what a login wants. */
+  canAsk(): boolean;
   /** The state changed. */
   changed(state: LinkState): void;
 }
@@ -30,6 +32,8 @@ export class NodeLink {
   /** Ends the connections beside the session's. */
   private readonly apart = new AbortController();
   private pause = FIRST_RETRY_MS;
+  /** It is down for want of a person, who may be there by now. */
+  private unasked = false;
   private closed = false;
 
   constructor(
@@ -89,7 +93,8 @@ export class NodeLink {
   /** Connects unless it is connected or at it; `now` also cuts a pause short and tries again what looked hopeless. */
   want(now = false): void {
     if (this.closed || this.open || this.abort) return;
-    if (!now && this.current.state === 'down') return;
+    const asks = this.unasked && this.listener.canAsk();
+    if (!now && !asks && this.current.state === 'down') return;
     clearTimeout(this.timer);
     if (now) this.pause = FIRST_RETRY_MS;
     void this.attempt();
@@ -155,6 +160,7 @@ export class NodeLink {
 
   private down(error: unknown, pause = this.pause): void {
     const message = error instanceof Error ? error.message : String(error);
+    this.unasked = error instanceof ConnectError && error.unasked;
     if (error instanceof ConnectError && !error.transient) {
       this.set({ state: 'down', message });
       return;

@@ -44,6 +44,29 @@ export function explain(
   }
 }
 
+/** What was wanted of a person, when nobody was there. */
+export interface Unasked {
+  /** Encrypted keys that could not be opened. */
+  readonly keys: readonly string[];
+  /** The host takes a password, or asks other questions. */
+  readonly password: boolean;
+}
+
+/** A refusal as it is told where nobody could be asked for what might have helped. */
+export function withoutPerson(
+  refusal: ConnectError,
+  node: string,
+  { keys, password }: Unasked,
+): ConnectError {
+  if (keys.length === 0 && !password) return refusal;
+  const ways = 'connect where you can be asked: in a VS Code window (Refresh), or by cq in a terminal';
+  const message =
+    keys.length > 0
+      ? `${node} was not logged in to: ${keys.join(' and ')} has a passphrase, and nobody could be asked for it. Give the key to your agent (ssh-add ${keys.join(' ')}), or ${ways}`
+      : `${refusal.message}. It takes a password too, and nobody could be asked for it; for that, ${ways}`;
+  return new ConnectError(refusal.code, node, message, false, true);
+}
+
 /** What to say when the other side hangs up before it let us in. */
 export function droppedWords(node: string, { host, port }: SshOptions): string {
   return `${node} (${host}:${port}) closed the connection during the SSH handshake (too many connections at once? MaxStartups in its sshd_config limits them)`;

@@ -1,6 +1,6 @@
 import type { Client, ConnectConfig } from 'ssh2';
 import type { SshContext } from './context';
-import { droppedWords, explain, NeedsOpenSsh } from './explain';
+import { droppedWords, explain, NeedsOpenSsh, withoutPerson } from './explain';
 import { judgeHostKey, serverHostKeys } from './hostKeys';
 import { keyringOf } from './keyring';
 import type { KnownHosts } from './knownHosts';
@@ -60,9 +60,10 @@ export async function logIn(
     };
     const refusal = async (error: Error): Promise<ConnectError> => {
       const plain = explain(await withProxyWords(error, carrier), node, options, auth.tried);
-      if (plain.code !== 'refused-key' || context.openSsh === 'absent') return plain;
+      if (plain.code !== 'refused-key') return plain;
+      if (context.openSsh === 'absent') return withoutPerson(plain, node, auth.unasked);
       const reason = await openSshReason(options, auth.offered);
-      if (reason === undefined) return plain;
+      if (reason === undefined) return withoutPerson(plain, node, auth.unasked);
       return new NeedsOpenSsh('refused-key', node, `${plain.message} (it may want ${reason})`, false);
     };
     const abort = (): void => settle(gaveUp(node));

@@ -68,7 +68,8 @@ export async function judgeHostKey(
       // ssh2 offers no host certificates: the authority may well vouch for this host.
       if (known.hasAuthority) return new NeedsOpenSsh('unknown-host-key', node, words, false);
       if (await trusted(node, key, options, keyring)) return undefined;
-      return new ConnectError('unknown-host-key', node, words, false);
+      const unasked = options.strictHostKeyChecking === 'ask' && keyring?.canAsk !== true;
+      return new ConnectError('unknown-host-key', node, words, false, unasked);
     }
   }
 }

@@ -18,6 +18,16 @@ export class Keyring {
 
   constructor(private readonly prompter: Prompter) {}
 
+  /** Whether somebody can be asked just now. */
+  get canAsk(): boolean {
+    return this.prompter.isThere?.() ?? true;
+  }
+
+  /** Whether a key can be opened: it was before, or somebody can be asked for its passphrase. */
+  opens(file: string, data: Buffer): boolean {
+    return this.canAsk || this.opened.get(file)?.data.equals(data) === true;
+  }
+
   /** Puts a question once all earlier ones are answered. */
   inTurn<T>(question: (prompter: Prompter) => Promise<T>): Promise<T> {
     const turn = this.last.then(() => question(this.prompter));

@@ -12,6 +12,8 @@ import type { SshOptions } from './sshOptions';
 
 /** How an encrypted key is opened, and what happens when its owner declines. */
 export interface KeyOpener {
+  /** False when its passphrase is not known and nobody can be asked for it. */
+  opens(file: string, data: Buffer): boolean;
   /** @throws Unanswered */
   open(file: string, data: Buffer): Promise<ParsedKey>;
   giveUp(words: string): void;
@@ -56,6 +58,8 @@ export class LoginKey extends BaseAgent<ParsedKey> {
 export class LoginKeys {
   /** Encrypted files whose public half nobody knows. */
   readonly sealed: string[] = [];
+  /** Encrypted files that nobody is there to open. */
+  readonly locked: string[] = [];
 
   constructor(
     private readonly options: SshOptions,
@@ -64,12 +68,18 @@ export class LoginKeys {
 
   /** Keys of the agent that an identity file names come first, then the agent's others, then files. */
   async gather(): Promise<LoginKey[]> {
-    const files = new Map<string, { readonly key: ParsedKey; readonly signer: Signer | undefined }>();
+    const files = new Map<
+      string,
+      { readonly file: string; readonly key: ParsedKey; readonly signer: Signer | undefined }
+    >();
     for (const file of this.options.identityFiles) {
       const found = await this.fromFile(file);
-      if (found) files.set(nameOf(found.key), found);
+      if (found) files.set(nameOf(found.key), { ...found, file });
     }
     const ofAgent = await this.fromAgent();
+    // What the agent has needs no passphrase.
+    for (const [name, { file }] of files)
+      if (ofAgent.has(name) && this.locked.includes(file)) this.locked.splice(this.locked.indexOf(file), 1);
     const named = [...ofAgent].filter(([name]) => files.has(name));
     const others = this.options.identitiesOnly ? [] : [...ofAgent].filter(([name]) => !files.has(name));
     const own = [...files].flatMap(([name, { key, signer }]) =>
@@ -114,11 +124,12 @@ export class LoginKeys {
       return key && { key, signer: undefined };
     }
     const key = publicHalf(data) ?? (await beside());
+    const opener = this.opener?.opens(file, data) === true ? this.opener : undefined;
     if (!key) {
-      this.sealed.push(file);
+      (opener ? this.sealed : this.locked).push(file);
       return undefined;
     }
-    const opener = this.opener;
+    if (!opener) this.locked.push(file);
     return {
       key,
       signer:

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { AnyAuthMethod, AuthenticationType } from 'ssh2';
 import type { Login } from './context';
+import type { Unasked } from './explain';
 import { Unanswered, type Keyring } from './keyring';
 import { LoginKeys } from './loginKeys';
 import type { SshOptions } from './sshOptions';
@@ -33,6 +34,8 @@ export interface LoginHost {
  */
 export class Authentication {
   readonly tried: string[] = [];
+  private locked: readonly string[] = [];
+  private wantsPerson = false;
   /** Set when the attempt is over: nobody is asked any more. */
   over = false;
   private left: readonly AuthenticationType[] | null = null;
@@ -48,6 +51,11 @@ export class Authentication {
     private readonly password: Login['password'],
     private readonly host: LoginHost,
   ) {}
+
+  /** What was wanted of a person when nobody was there. */
+  get unasked(): Unasked {
+    return { keys: this.locked, password: this.wantsPerson };
+  }
 
   /** What the server said it takes; empty before it said so. */
   get offered(): readonly string[] {
@@ -92,7 +100,12 @@ export class Authentication {
     if (this.left === null) yield { type: 'none', username };
     if (this.takes('publickey')) yield* this.keys(username);
     yield* this.written(username);
-    if (!this.keyring || this.over || !(await this.host.beforeQuestions(this.offered))) return;
+    const { keyring } = this;
+    if (keyring?.canAsk !== true && this.left !== null) {
+      this.wantsPerson = this.takes('password') || this.takes('keyboard-interactive');
+      return;
+    }
+    if (!keyring || this.over || !(await this.host.beforeQuestions(this.offered))) return;
     for (let attempt = 0; attempt < ATTEMPTS && this.takes('keyboard-interactive'); attempt += 1) {
       this.tried.push('keyboard-interactive');
       yield {
@@ -142,11 +155,14 @@ export class Authentication {
     const keys = new LoginKeys(
       this.options,
       keyring && {
+        opens: (file, data) => keyring.opens(file, data),
         open: (file, data) => this.paused(() => keyring.open(file, data, this.node)),
         giveUp: (words) => this.host.giveUp(words),
       },
     );
-    for (const key of await keys.gather()) {
+    const gathered = await keys.gather();
+    this.locked = keys.locked;
+    for (const key of gathered) {
       if (!this.takes('publickey')) return;
       this.tried.push(key.source);
       yield { type: 'agent', username, agent: key };

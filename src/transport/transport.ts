@@ -38,6 +38,8 @@ export class ConnectError extends Error {
     message: string,
     /** False when trying again without the user's doing cannot help. */
     readonly transient: boolean,
+    /** A person could have helped, and nobody was there to be asked. */
+    readonly unasked = false,
   ) {
     super(message);
   }
@@ -55,6 +57,8 @@ export interface Given {
 
 /** What only a person can answer while a connection is made. Each resolves to undefined when they decline. */
 export interface Prompter {
+  /** Whether somebody is there just now; somebody is, where this is absent. */
+  isThere?(): boolean;
   /** The key `file` is encrypted. */
   passphrase(file: string, node: string): Promise<Given | undefined>;
   password(user: string, node: string): Promise<Given | undefined>;
