@@ -24,9 +24,12 @@ export class ShownJobs {
   private readonly shown = new Map<string, Shown>();
   private forgetting = false;
 
-  /** A page more of a cluster's jobs are shown from now on. */
+  /**
+   * Twice as many of a cluster's jobs are shown from now on. Each time all rows are drawn again, of which VS Code keeps
+   * something for as long as its window lives: page by page, the draws would grow by the square of the jobs.
+   */
   showOlder(cluster: string): void {
-    this.limits.set(cluster, (this.limits.get(cluster) ?? PAGE) + PAGE);
+    this.limits.set(cluster, 2 * (this.limits.get(cluster) ?? PAGE));
     this.forget();
   }
 

@@ -70,7 +70,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
     return this.view.selection;
   }
 
-  /** Shows a page more of a cluster's ended jobs. */
+  /** Shows more of a cluster's ended jobs. */
   showOlder(cluster: string): void {
     this.shown.showOlder(cluster);
     this.changed.fire(
