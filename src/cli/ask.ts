@@ -3,7 +3,6 @@ import type { Given, Prompter } from '../transport';
 /** Reads a line from the terminal, with the question on stderr; `hidden` shows nothing of it. Undefined: Ctrl-C or Ctrl-D. */
 export function askLine(question: string, hidden: boolean): Promise<string | undefined> {
   const { stdin, stderr } = process;
-  stderr.write(question);
   return new Promise((resolve) => {
     let line = '';
     const finish = (value: string | undefined): void => {
@@ -29,7 +28,9 @@ export function askLine(question: string, hidden: boolean): Promise<string | und
         }
       }
     };
+    // Before the question: what is pasted at once must not be shown.
     stdin.setRawMode(true);
+    stderr.write(question);
     stdin.resume();
     stdin.on('data', take);
   });

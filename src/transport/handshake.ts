@@ -70,7 +70,14 @@ export async function logIn(
     const auth = new Authentication(options, node, keyring, context.login?.password, {
       asking: (active) => (active ? clock.pause() : clock.resume()),
       giveUp: (words) =>
-        settle(new ConnectError('refused-key', node, `${node} was not logged in to: ${words}`, false)),
+        settle(
+          new ConnectError(
+            'refused-key',
+            node,
+            `${node} was not logged in to: ${words} (Refresh in VS Code, or cq where no window has the queue, asks again)`,
+            false,
+          ),
+        ),
       beforeQuestions: async (offered) => {
         if (context.openSsh === 'absent') return true;
         const reason = await openSshReason(options, offered);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { haveSshd, TestNodes } from '../support/sshd';
 import { Cq } from './cq';
@@ -56,5 +56,19 @@ describe('cq after a launch that failed, and after one that did not', function (
     assert.deepEqual([synced.code, synced.stdout], [0, 'more rows'], synced.stderr);
     assert.match(synced.stderr, /^placing ~\/data\.txt$/m);
     assert.doesNotMatch((await cq.run('exec', 'mine', 'c.yaml', '--sync-mounts')).stderr, /file_mounts/);
+  });
+
+  it('leaves nothing of the agent when it is taken down by a process that was not connected, and says where it could not', async () => {
+    const there = path.join(nodes.find('node-a').home, '.cluster-queue');
+    assert.ok(existsSync(there));
+    const down = await cq.run('down', 'mine', '-y');
+    assert.deepEqual([down.code, down.stderr], [0, '']);
+    // The session's own end is the last to go, and nobody waits for it.
+    while (existsSync(there)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await cq.run('launch', '-c', 'again', '--hosts', 'node-a');
+    await nodes.find('node-a').stop();
+    const away = await cq.run('down', 'again', '-y');
+    assert.equal(away.code, 0);
+    assert.match(away.stderr, /could not be reached, and keep what is in ~\/\.cluster-queue: node-a/);
   });
 });

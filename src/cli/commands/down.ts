@@ -3,13 +3,13 @@ import { isFinished } from '../../queue';
 import { agreed } from '../agreed';
 import { waitForEnds } from '../cancelJobs';
 import { EXIT } from '../exitCodes';
-import { known, withQueue, type Cli, type QueueCli } from '../withQueue';
+import { known, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
 /** `cq down`: ends a cluster's jobs and forgets the cluster. */
 export function addDown(program: Command, cli: Cli, end: (code: number) => void): void {
   program
     .command('down')
-    .description('end the jobs of a cluster and forget it; its machines stay as they are')
+    .description('end the jobs of a cluster, remove what its agent left on the machines, and forget it')
     .argument('<cluster>')
     .option('-y, --yes', 'do not ask')
     .action(async (cluster: string, flags: { yes?: boolean }) => {
@@ -33,7 +33,14 @@ async function takeDown(cli: QueueCli, cluster: string): Promise<number> {
     const code = await waitForEnds(cli, cluster, alive);
     if (code !== EXIT.ok) return code;
   }
+  // What its agent left there goes with it, where there is a connection.
+  await settled(cli, [cluster]);
+  const away = (queue.view(cluster)?.nodes ?? []).filter(({ link }) => link.state !== 'up');
   await queue.removeCluster(cluster);
   terminal.print(`cluster ${cluster} is gone`);
+  if (away.length > 0)
+    terminal.note(
+      `could not be reached, and keep what is in ~/.cluster-queue: ${away.map(({ name }) => name).join(', ')}`,
+    );
   return EXIT.ok;
 }
