@@ -1,8 +1,16 @@
 import type { Command } from 'commander';
-import type { NodesChange } from '../../cluster';
+import type { NodeDefinition, NodesChange } from '../../cluster';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
-import { known, withQueue, type Cli } from '../withQueue';
+import { known, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
+
+/** Says of nodes that were added why those cannot be used which cannot; they are tried again all the same. */
+async function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition[]): Promise<void> {
+  await settled(open, [cluster]);
+  for (const { name, link } of open.queue.view(cluster)?.nodes ?? [])
+    if (link.state === 'down' && added.some((node) => node.name === name))
+      open.terminal.note(`${name} was added, and cannot be used yet: ${link.message}`);
+}
 
 /** `cq drain`, `cq undrain`, `cq add-node` and `cq remove-node`: the machines of a cluster that is there. */
 export function addNodes(program: Command, cli: Cli, end: (code: number) => void): void {
@@ -14,7 +22,10 @@ export function addNodes(program: Command, cli: Cli, end: (code: number) => void
         const missing = names.find((name) => !there.includes(name));
         if (missing !== undefined)
           throw new CliError(`${cluster} has no node ${missing} (it has: ${there.join(', ')})`);
+        // Without a connection what the agent left there would stay.
+        if (made.remove) await settled(open, [cluster]);
         await open.queue.changeNodes(cluster, made);
+        if (made.add) await tellNew(open, cluster, made.add);
         return EXIT.ok;
       }),
     );
