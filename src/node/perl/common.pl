@@ -15,14 +15,14 @@ our $BOOT = first_line($ENV{CLUSTER_QUEUE_BOOT_ID_FILE} || '/proc/sys/kernel/ran
 # Perl has no names for system calls, whose numbers never change, and the module that has O_EXCL and its like takes longer
 # to load than a job to start.
 my %CALLS = (
-  x86_64      => [294, 254, 255, 112, 319],
-  aarch64     => [26, 27, 28, 157, 279],
-  riscv64     => [26, 27, 28, 157, 279],
-  ppc64le     => [318, 276, 277, 66, 360],
-  powerpc64le => [318, 276, 277, 66, 360],
+  x86_64      => [294, 254, 255, 112, 319, 231],
+  aarch64     => [26, 27, 28, 157, 279, 94],
+  riscv64     => [26, 27, 28, 157, 279, 94],
+  ppc64le     => [318, 276, 277, 66, 360, 234],
+  powerpc64le => [318, 276, 277, 66, 360, 234],
 );
 my ($machine) = $Config{archname} =~ /^(\w+)-linux/;
-our ($INOTIFY_INIT, $INOTIFY_ADD, $INOTIFY_REMOVE, $SETSID, $MEMFD) = @{$CALLS{$machine // ''} || by_other_means()};
+our ($INOTIFY_INIT, $INOTIFY_ADD, $INOTIFY_REMOVE, $SETSID, $MEMFD, $EXIT) = @{$CALLS{$machine // ''} || by_other_means()};
 our ($O_RDWR, $O_NONBLOCK, $O_NEW, $O_APPEND) = (2, 04000, 0301, 02101);
 our ($SHARED, $EXCLUSIVE, $AT_ONCE) = (1, 2, 4);
 our $NOHANG = 1;
@@ -31,6 +31,13 @@ our $NOHANG = 1;
 for my $name ('PERL5OPT', 'PERL5LIB') {
   my $kept = delete $ENV{"CQ_$name"};
   if (defined $kept) { $ENV{$name} = $kept } else { delete $ENV{$name} }
+}
+
+# Ends this process at once. Perl's own exit first gives back all memory, page after page of which a fork has to copy for that:
+# 2 ms, for which whoever waits for it waits too. What was printed is written when its file is closed, which all are.
+sub quit {
+  syscall($EXIT, 0);
+  exit 0;
 }
 
 # The first line of a file, or nothing.

@@ -126,7 +126,7 @@ sub aside {
   my $pid = detach();
   if (defined $pid && !$pid) {
     $what->();
-    exit 0;
+    quit();
   }
   return defined $pid;
 }

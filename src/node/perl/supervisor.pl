@@ -401,7 +401,7 @@ sub open_log {
     silence();
     $0 = "perl $AGENT log $JOB";
     keep_log($from);
-    exit 0;
+    quit();
   }
   our $LOGGER = $pid;
   return $logged;

@@ -276,10 +276,10 @@ sub spawn {
     end_walk($walk);
     # One that was killed before may not have come to name this process: then nobody counts on it.
     my ($sup, $began) = words_of(sup_file("$ROOT/jobs/$uuid"));
-    exit 0 unless defined $began && $sup eq $$ && lives($sup, $began);
+    quit() unless defined $began && $sup eq $$ && lives($sup, $began);
     ($NEXT, $NEXT_ENV) = ($uuid, $env);
     supervise_next();
-    exit 0;
+    quit();
   }
   unlock_new();
   return $pid;
