@@ -11,11 +11,17 @@ export async function cancelJobs(cli: QueueCli, cluster: string, ids: JobsOf | '
   const { queue, terminal } = cli;
   const cancelled = await queue.cancel(cluster, ids);
   if (cancelled.length === 0) {
-    terminal.note(ids === 'all' ? `no job waits or runs on ${cluster}` : 'these jobs have ended before');
+    terminal.note(ids === 'all' ? `no job waits or runs on ${cluster}` : endedBefore(cli, cluster, ids));
     return EXIT.ok;
   }
   terminal.print(`cancelled on ${cluster}: ${cancelled.map(({ id }) => `job ${id}`).join(', ')}`);
   return queue.role === 'host' ? waitForEnds(cli, cluster, cancelled) : EXIT.ok;
+}
+
+function endedBefore({ queue }: QueueCli, cluster: string, ids: JobsOf): string {
+  if ('group' in ids) return 'all jobs of the group have ended before';
+  const words = ids.map((id) => `job ${id} (${queue.job(cluster, id).record.status})`);
+  return `ended before: ${words.join(', ')}`;
 }
 
 /** Waits until none of the jobs is alive. Resolves to 1 when some still are, with words on stderr. */

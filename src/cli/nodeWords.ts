@@ -44,10 +44,15 @@ export function gpuWords(devices: readonly DeviceUsage[]): string {
     .join(', ');
 }
 
+/** The command that goes on with a launch which failed. */
+export function launchAgain(cluster: string, file: string | undefined): string {
+  return `cq launch -c ${cluster} ${file ?? '…'}`;
+}
+
 /** What became of a launch whose jobs are not queued. */
 export function launchWords(cluster: string, { name, message, file }: LaunchStep): string {
   const step = name === 'connect' ? 'looking for hosts that fit' : 'placing files';
-  const again = `cq launch -c ${cluster} ${file ?? '…'}`;
+  const again = launchAgain(cluster, file);
   return message === undefined
     ? `${cluster} is being launched: ${step} (if nothing launches it any more: ${again})`
     : `the launch of ${cluster} failed when ${step}: ${message}\n  to go on with it: ${again}`;

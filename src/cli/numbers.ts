@@ -6,6 +6,13 @@ export function wholeNumber(flag: string, text: string): number {
   return Number(text);
 }
 
+/** The number of a `--priority`. @throws UsageError */
+export function priorityOf(text: string): number {
+  if (!/^[-+]?\d{1,4}$/.test(text) || Math.abs(Number(text)) > 1000)
+    throw new UsageError(`--priority ${text}: write a whole number from -1000 to 1000`);
+  return Number(text);
+}
+
 /** A job id as it stands on a command line. @throws UsageError */
 export function jobId(text: string): number {
   if (!/^[1-9]\d{0,14}$/.test(text))

@@ -19,13 +19,18 @@ import { addValidate } from './commands/validate';
 import { CliError, UsageError } from './errors';
 import { EXIT } from './exitCodes';
 import { Terminal } from './terminal';
+import { usageWords } from './usageWords';
 import type { Cli } from './withQueue';
 
 const ENVIRONMENT = `
-Environment: CLUSTER_QUEUE_HOME  the state folder; who shares it shares the queue
-             CLUSTER_QUEUE_SSH_CONFIG  the ssh config file, as ssh -F
-             CLUSTER_QUEUE_NODE_POOLS  the node pools file, instead of ~/.sky/ssh_node_pools.yaml
-             NO_COLOR  no colours`;
+Environment:
+  CLUSTER_QUEUE_HOME        the state folder; who shares it shares the queue
+  CLUSTER_QUEUE_SSH_CONFIG  the ssh config file, as ssh -F
+  CLUSTER_QUEUE_NODE_POOLS  the node pools file, not ~/.sky/ssh_node_pools.yaml
+  NO_COLOR                  no colours`;
+
+// A description beside a long option still has so many columns on a terminal of sixty.
+const NARROWEST = 24;
 
 /** Runs a command line (without `node cq`). Resolves to the exit code; never rejects. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -34,22 +39,23 @@ export async function run(argv: readonly string[]): Promise<number> {
   const [own, command] = dashes < 0 ? [argv, undefined] : [argv.slice(0, dashes), argv.slice(dashes + 1)];
   const terminal = new Terminal();
   let code: number = EXIT.ok;
-  const program = build({ terminal, command }, (ended) => (code = ended));
+  const program = build({ terminal, command }, own, (ended) => (code = ended));
   try {
     await program.parseAsync([...own], { from: 'user' });
     return code;
   } catch (error) {
-    return explain(error, terminal);
+    return explain(error, terminal, own);
   }
 }
 
-/** All commands. `end` is told a command's exit code. */
-function build(cli: Cli, end: (code: number) => void): Command {
+/** All commands, for a command line of `words`. `end` is told a command's exit code. */
+function build(cli: Cli, words: readonly string[], end: (code: number) => void): Command {
   const program = new Command('cq')
     .description('A job queue for the GPU machines you reach over SSH. Task files are SkyPilot’s.')
     .version(VERSION, '-V, --version')
     .exitOverride()
-    .configureOutput({ outputError: (words, write) => write(words.replace(/^error: /, 'cq: ')) })
+    .configureOutput({ outputError: (refusal, write) => write(usageWords(refusal, commandOf(words))) })
+    .configureHelp({ minWidthToWrap: NARROWEST, subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError()
     .addHelpText('after', ENVIRONMENT);
   for (const add of [
@@ -74,11 +80,16 @@ function build(cli: Cli, end: (code: number) => void): Command {
   return program;
 }
 
+/** The command that a command line is of. */
+function commandOf(words: readonly string[]): string | undefined {
+  return words.find((word) => !word.startsWith('-'));
+}
+
 /** What went wrong, in words on stderr, as the exit code. */
-function explain(error: unknown, terminal: Terminal): number {
+function explain(error: unknown, terminal: Terminal, words: readonly string[]): number {
   // Help and version end this way too; commander has printed everything by now.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   terminal.note(`cq: ${error instanceof Error ? error.message : String(error)}`);
-  if (error instanceof UsageError) terminal.note('(cq COMMAND --help says how it is used)');
+  if (error instanceof UsageError) terminal.note(`(cq ${commandOf(words) ?? ''} --help says how it is used)`);
   return error instanceof CliError ? error.exitCode : EXIT.error;
 }

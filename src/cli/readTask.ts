@@ -6,11 +6,14 @@ import {
   commandTask,
   EMPTY_TASK,
   missingValues,
+  parseAccelerator,
   parseTask,
+  TaskError,
   type Task,
   type TaskOverrides,
 } from '../task';
-import { CliError, UsageError } from './errors';
+import { CliError, fileTrouble, UsageError } from './errors';
+import { priorityOf, wholeNumber } from './numbers';
 import { problemLines } from './problemLines';
 import type { TaskFlags } from './taskOptions';
 import type { Cli } from './withQueue';
@@ -25,7 +28,7 @@ export function readTask(
   if (command !== undefined) {
     if (words.length > 0) throw new UsageError('give a task file, or a command after --, not both');
     if (command.length === 0) throw new UsageError('no command after --');
-    return { task: overridden(commandTask(command.join(' ')), flags) };
+    return { task: overridden(cli, commandTask(command.join(' ')), flags) };
   }
   const [file, second] = words;
   if (file === undefined) throw new UsageError('give a task file, or a command after --');
@@ -33,24 +36,34 @@ export function readTask(
     throw new UsageError(
       `more than one task file; to run a command, put -- before it: -- ${words.join(' ')}`,
     );
-  if (!existsSync(file))
-    throw new CliError(`there is no file ${file}; to run a command, put -- before it: -- ${file}`);
+  if (!existsSync(file)) {
+    const command = /\.ya?ml$/i.test(file) ? '' : `; to run a command, put -- before it: -- ${file}`;
+    throw new CliError(`there is no file ${file}${command}`);
+  }
   const full = path.resolve(file);
-  const text = readFileSync(full, 'utf8');
+  const text = readText(file);
   const { task, problems, taskCount } = parseTask(text);
   for (const line of problemLines(cli.terminal, file, text, problems)) cli.terminal.note(line);
   if (!task) throw new CliError(`${file} has mistakes: nothing was queued`);
   if (taskCount > 1)
     throw new CliError(`${file} holds ${taskCount} tasks, and exec takes one: put each in a file of its own`);
-  return { task: overridden(task, flags), file: full };
+  return { task: overridden(cli, task, flags), file: full };
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CliError(`${file} cannot be read: ${fileTrouble(error)}`);
+  }
 }
 
 /** What options ask of machines where there is nothing to run. */
-export function readNoTask(flags: TaskFlags): { task: Task; file?: undefined } {
-  return { task: overridden(EMPTY_TASK, flags) };
+export function readNoTask(cli: Cli, flags: TaskFlags): { task: Task; file?: undefined } {
+  return { task: overridden(cli, EMPTY_TASK, flags) };
 }
 
-function overridden(task: Task, flags: TaskFlags): Task {
+function overridden({ terminal }: Cli, task: Task, flags: TaskFlags): Task {
   const { name, gpus, cpus, memory } = flags;
   const ofFile = flags.envFile === undefined ? {} : readEnvFile(flags.envFile);
   const isSecret = (key: string): boolean => key in task.secrets;
@@ -61,13 +74,15 @@ function overridden(task: Task, flags: TaskFlags): Task {
     ...(gpus === undefined ? {} : { gpus }),
     ...(cpus === undefined ? {} : { cpus }),
     ...(memory === undefined ? {} : { memory }),
-    ...(flags.numNodes === undefined ? {} : { numNodes: Number(flags.numNodes) }),
-    ...(flags.priority === undefined ? {} : { priority: Number(flags.priority) }),
+    ...(flags.numNodes === undefined ? {} : { numNodes: wholeNumber('--num-nodes', flags.numNodes) }),
+    ...(flags.priority === undefined ? {} : { priority: priorityOf(flags.priority) }),
     ...(flags.workdir === undefined ? {} : { workdir: folder(flags.workdir) }),
     envs: { ...pick(false), ...pairs('--env', flags.env) },
     secrets: { ...pick(true), ...pairs('--secret', flags.secret) },
   };
-  const changed = applyOverrides(task, overrides);
+  const changed = ofOptions(flags, () => applyOverrides(task, overrides));
+  const flaw = gpus === undefined ? undefined : parseAccelerator(gpus).flaw;
+  if (flaw) terminal.note(`--gpus ${gpus ?? ''}: ${flaw.message}`);
   const missing = missingValues(changed);
   const wanted = [
     ...missing.envs.map((key) => `--env ${key}=…`),
@@ -75,6 +90,17 @@ function overridden(task: Task, flags: TaskFlags): Task {
   ];
   if (wanted.length > 0) throw new CliError(`the task leaves values open: give ${wanted.join(' ')}`);
   return changed;
+}
+
+/** What is done for options, and what is wrong with one says which. @throws CliError */
+function ofOptions<T>(flags: TaskFlags, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const field = error instanceof TaskError ? error.field : undefined;
+    if (field !== 'name' && field !== 'gpus' && field !== 'cpus' && field !== 'memory') throw error;
+    throw new CliError(`--${field} ${flags[field] ?? ''}: ${(error as TaskError).message}`);
+  }
 }
 
 /** `NAME=VALUE`, or `NAME` for the value it has in this environment. */
@@ -99,7 +125,7 @@ function readEnvFile(file: string): Record<string, string> {
       ),
     );
   } catch (error) {
-    throw new CliError(`--env-file ${file} cannot be read: ${error instanceof Error ? error.message : ''}`);
+    throw new CliError(`--env-file ${file} cannot be read: ${fileTrouble(error)}`);
   }
 }
 

@@ -87,7 +87,7 @@ function tellReasons({ queue, terminal }: QueueCli, cluster: string, id: number)
     told = reason.text;
     terminal.note(
       terminal.paintNote(
-        `job ${id} ${told}${reason.kind === 'files' ? '' : ` (place ${reason.position})`}`,
+        `job ${id}: ${told}${reason.kind === 'files' ? '' : ` (place ${reason.position})`}`,
         'dim',
       ),
     );
@@ -107,10 +107,14 @@ export async function started(cli: QueueCli, cluster: string, ids: readonly numb
   await until(cli, () => first.every((id) => isOnItsWay(queue.job(cluster, id))), START_MS);
   const { pending = 0, staged = 0 } = queue.view(cluster) ?? {};
   if (staged > 0)
-    terminal.note(`${staged} waiting jobs start by themselves: nothing needs to stay open for them`);
+    terminal.note(
+      staged === 1
+        ? '1 waiting job starts by itself: nothing needs to stay open for it'
+        : `${staged} waiting jobs start by themselves: nothing needs to stay open for them`,
+    );
   if (pending > staged)
     terminal.note(
-      `${pending - staged} waiting jobs start while VS Code or some cq is open: leave one open with cq engine --background`,
+      `${pending - staged} waiting ${pending - staged === 1 ? 'job starts' : 'jobs start'} while VS Code or some cq is open: leave one open with cq engine --background`,
     );
 }
 
@@ -140,11 +144,12 @@ async function leave(cli: QueueCli, { cluster, id }: JobRecord): Promise<number>
 function noteUnattended({ queue, terminal }: QueueCli, cluster: string, id: number): void {
   const { record, reason } = queue.job(cluster, id);
   if (queue.role !== 'host' || record.status !== 'PENDING') return;
-  const why = reason ? ` (${reason.text})` : '';
   terminal.note(
-    reason?.alone === true
-      ? `job ${id} waits${why} and starts by itself: nothing needs to stay open`
-      : `job ${id} waits${why}, and starts while VS Code or some cq is open: leave one open with cq engine --background`,
+    `job ${id}: ${reason?.text ?? 'waiting'}. It starts ${
+      reason?.alone === true
+        ? 'by itself: nothing needs to stay open'
+        : 'while VS Code or some cq is open: leave one open with cq engine --background'
+    }`,
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Queue } from '../control';
 import { VERSION } from '../control/version';
+import { closest } from '../task/suggest';
 import { CliError } from './errors';
 import { EXIT } from './exitCodes';
 import type { Terminal } from './terminal';
@@ -108,8 +109,8 @@ export async function caughtUp(cli: QueueCli, clusters: readonly string[]): Prom
 export function known({ queue }: QueueCli, name: string): string {
   if (queue.view(name)) return name;
   const names = queue.views().map((view) => view.name);
-  throw new CliError(
-    `there is no cluster ${name} (known: ${names.join(', ')}); make one with: cq launch -c ${name} --hosts HOST,…`,
-    EXIT.error,
-  );
+  const near = closest(name, names);
+  const next =
+    near === undefined ? `; make one with: cq launch -c ${name} --hosts HOST,…` : `: did you mean ${near}?`;
+  throw new CliError(`there is no cluster ${name} (known: ${names.join(', ')})${next}`, EXIT.error);
 }

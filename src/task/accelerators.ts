@@ -50,6 +50,13 @@ function byName(text: string, name: string, countText: string | undefined): Pars
       flaw: { code: 'count-before-name', message, severity: 'warning', replacement },
     };
   }
+  if (/^\d+$/.test(trimmed) && countText === undefined) {
+    const message = `\`${text}\` is read as the name of an accelerator: write ${FORMS}.`;
+    return {
+      value: { name: trimmed, count },
+      flaw: { code: 'count-before-name', message, severity: 'warning' },
+    };
+  }
   if (name !== trimmed || (countText !== undefined && countText !== countText.trim())) {
     const replacement = countText === undefined ? trimmed : `${trimmed}:${countText.trim()}`;
     const message = `The spaces are part of the accelerator's name for SkyPilot: write \`${replacement}\`.`;

@@ -32,7 +32,9 @@ export function explain(
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return unreachable(
-        `there is no host named ${options.host} (${node}). Check HostName in the ssh config, and the VPN`,
+        options.host === node
+          ? `there is no host named ${node}. Check its name, that it is a Host of the ssh config, and the VPN`
+          : `there is no host named ${options.host} (${node}). Check HostName in the ssh config, and the VPN`,
       );
     case 'ECONNREFUSED':
       return unreachable(`${node} (${address}) refused the connection: no sshd listens there`);

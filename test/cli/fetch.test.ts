@@ -25,7 +25,7 @@ describe('cq fetch', function () {
   it('brings what a pattern names to the folder that --to names, and says how much that was', async () => {
     const { code, stdout, stderr } = await cq.run('fetch', 'local', '1', 'outputs/*.pt', '--to', 'results');
     assert.deepEqual({ code, stdout }, { code: 0, stdout: '' }, stderr);
-    assert.match(stderr, /^1 file, 0\.0 MB, in .*results$/m);
+    assert.match(stderr, /^1 file, \d+ bytes, in .*results$/m);
     assert.equal(readFileSync(here('results', 'outputs', 'a.pt'), 'utf8'), '12345\n');
     assert.ok(!existsSync(here('results', 'outputs', 'b.txt')) && !existsSync(here('results', 'top')));
   });

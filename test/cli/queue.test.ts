@@ -287,10 +287,7 @@ describe('cq without any other process', function () {
     );
     assert.equal(code, 0, stderr);
     const waits = await cq.run('exec', 'here', '-d', '--gpus', 'V100:2', '--', 'true');
-    assert.match(
-      waits.stderr,
-      /job 2 waits \(waiting for 2 × V100.*; staged on .*, 1st\) and starts by itself/,
-    );
+    assert.match(waits.stderr, /job 2: waiting for 2 × V100.*; staged on .*, 1st\. It starts by itself/);
     writeFileSync(go, '');
     while (!existsSync(mark)) await new Promise((resolve) => setTimeout(resolve, 50));
     const logs = await cq.run('logs', 'here', '1');

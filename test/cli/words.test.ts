@@ -72,11 +72,28 @@ describe('the words of cq', function () {
     }
   });
 
+  it('are wrapped to a terminal of eighty columns', async () => {
+    const pages = await Promise.all(
+      [[], ...COMMANDS.map((one) => [one])].map((one) => cq.run(...one, '--help')),
+    );
+    for (const { stdout } of pages) {
+      // The line of usage and that of an environment variable's name are as they are.
+      for (const line of stdout.split('\n')) assert.ok(line.length <= 84, line);
+    }
+  });
+
   for (const [args, words] of [
     [[], /Usage: cq/],
     [['nonsense'], /unknown command 'nonsense'/],
-    [['queu'], /Did you mean queue/],
-    [['exec'], /missing required argument 'cluster'/],
+    [['queu'], /Did you mean queue\?\)\n\(cq --help/],
+    [['stop', 'c'], /unknown command 'stop'\n\(cq rents no machines/],
+    [['jobs', 'launch'], /unknown command 'jobs'\n\(every cluster has a queue of its own: cq exec/],
+    [['exec', 'c', '--use-spot', '--', 'true'], /unknown option '--use-spot'\n\(for clouds: /],
+    [['exec', '-c', 'c', 'a.yaml'], /unknown option '-c'\n\(the cluster comes first: cq exec CLUSTER FILE\)/],
+    [['exec', 'train.yaml'], /name the cluster before the file: cq exec CLUSTER train\.yaml/],
+    [['exec', 'c', '--num-nodes', 'two', '--', 'true'], /--num-nodes two: write a whole number/],
+    [['exec', 'c', '--priority', 'high', '--', 'true'], /--priority high: write a whole number from -1000/],
+    [['exec'], /missing required argument 'cluster'\n\(cq exec --help says how it is used\)/],
     [['exec', 'c'], /give a task file, or a command after --/],
     [['exec', 'c', '--'], /no command after --/],
     [['exec', 'c', 'a.yaml', '--', 'true'], /not both/],
@@ -110,7 +127,6 @@ describe('the words of cq', function () {
     [['cancel', 'local', '1', '--all'], /not both/],
     [['move', 'local', '1'], /say where: one of/],
     [['move', 'local', '1', '--first', '--up'], /say where: one of/],
-    [['status', 'local'], /too many arguments/],
     [['status', '--wide'], /unknown option '--wide'/],
     [['engine', '--watch'], /unknown option '--watch'/],
     [['engine', 'local'], /too many arguments/],
@@ -132,12 +148,19 @@ describe('the words of cq', function () {
   }
 
   for (const [args, words] of [
-    [['exec', 'c', 'missing.yaml'], /there is no file missing\.yaml/],
+    [['exec', 'c', 'missing.yaml'], /there is no file missing\.yaml$/m],
+    [['exec', 'c', '.'], /\. cannot be read: it is a folder/],
+    [['exec', 'local', '--gpus', '4xV100', '--', 'true'], /the count comes after: `V100:4`[^]*can never run/],
+    [['exec', 'locl', '--', 'true'], /there is no cluster locl \(known: local\): did you mean local\?/],
+    [['status', 'nowhere'], /no cluster nowhere/],
     [['exec', 'nowhere', '--', 'true'], /there is no cluster nowhere \(known: local\).*cq launch -c nowhere/],
     [['exec', 'local', '--gpus', 'V100:0', '--', 'true'], /V100:0|count|above 0/],
     [['exec', 'local', '-n', 'a b', '--', 'true'], /name/],
     [['exec', 'local', '--workdir', 'missing', '--', 'true'], /--workdir missing is not a folder/],
-    [['exec', 'local', '--env-file', 'missing', '--', 'true'], /--env-file missing cannot be read/],
+    [
+      ['exec', 'local', '--env-file', 'missing', '--', 'true'],
+      /--env-file missing cannot be read: there is no such file/,
+    ],
     [['exec', 'local', '--gpus', 'V100:400', '--', 'true'], /can never run this/],
     [['queue', 'nowhere'], /no cluster nowhere/],
     [['cancel', 'nowhere', '1'], /no cluster nowhere/],
@@ -159,6 +182,7 @@ describe('the words of cq', function () {
     const table = await cq.run('status');
     assert.equal(table.code, 0, table.stderr);
     assert.match(table.stdout, /^NAME +UP +GPUS +RUNNING +WAITING\nlocal +1\/1 /);
+    assert.equal((await cq.run('status', 'local')).stdout, table.stdout);
     const json = await cq.run('status', '--json');
     assert.equal(json.code, 0);
     const status = JSON.parse(json.stdout) as {
@@ -232,7 +256,7 @@ describe('the words of cq', function () {
     );
     const missing = await cq.run('validate', 'missing.yaml');
     assert.equal(missing.code, 1);
-    assert.match(missing.stderr, /missing\.yaml cannot be read/);
+    assert.match(missing.stderr, /missing\.yaml cannot be read: there is no such file/);
   });
 
   it('of exec name what a file leaves open, and its mistakes, before anything is queued', async () => {

@@ -29,8 +29,8 @@ export function addCancel(program: Command, cli: Cli, end: (code: number) => voi
       const all = flags.all === true;
       const { group } = flags;
       const ways = [all, group !== undefined, words.length > 0].filter(Boolean).length;
-      if (ways > 1) throw new UsageError('name jobs or say --all or --group, not both');
-      if (ways === 0) throw new UsageError('name the jobs, or say --all');
+      if (ways > 1) throw new UsageError('name jobs, or say --all, or --group: one of them, not both');
+      if (ways === 0) throw new UsageError('name the jobs, or say --all or --group');
       const ids = all ? 'all' : group === undefined ? words.map(jobId) : { group };
       end(
         await withQueue(cli, async (open) => {

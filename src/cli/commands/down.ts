@@ -3,7 +3,7 @@ import { isFinished } from '../../queue';
 import { agreed } from '../agreed';
 import { waitForEnds } from '../cancelJobs';
 import { EXIT } from '../exitCodes';
-import { known, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
+import { known, LOCAL, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
 /** `cq down`: ends a cluster's jobs and forgets the cluster. */
 export function addDown(program: Command, cli: Cli, end: (code: number) => void): void {
@@ -17,7 +17,10 @@ export function addDown(program: Command, cli: Cli, end: (code: number) => void)
         await withQueue(cli, async (open) => {
           known(open, cluster);
           const { pending = 0, running = 0 } = open.queue.view(cluster) ?? {};
-          const jobs = pending + running === 0 ? '' : ` and cancel its ${pending + running} jobs`;
+          const jobs =
+            pending + running === 0
+              ? ''
+              : ` and cancel its ${pending + running === 1 ? 'job' : `${pending + running} jobs`}`;
           if (!(await agreed(cli, `Forget cluster ${cluster}${jobs}?`, flags))) return EXIT.error;
           return takeDown(open, cluster);
         }),
@@ -37,7 +40,11 @@ async function takeDown(cli: QueueCli, cluster: string): Promise<number> {
   await settled(cli, [cluster]);
   const away = (queue.view(cluster)?.nodes ?? []).filter(({ link }) => link.state !== 'up');
   await queue.removeCluster(cluster);
-  terminal.print(`cluster ${cluster} is gone`);
+  terminal.print(
+    cluster === LOCAL
+      ? `the jobs of ${cluster} are forgotten; the cluster itself, this machine, is always there`
+      : `cluster ${cluster} is gone`,
+  );
   if (away.length > 0)
     terminal.note(
       `could not be reached, and keep what is in ~/.cluster-queue: ${away.map(({ name }) => name).join(', ')}`,

@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import { UsageError } from '../errors';
 import { jobId } from '../numbers';
 import { runJob, type RunFlags } from '../runJob';
 import {
@@ -31,12 +32,14 @@ export function addExec(program: Command, cli: Cli, end: (code: number) => void)
     )
     .option('-d, --detach', 'do not follow the log')
     .option('--json', 'print the job as JSON: at its end, or with -d at once')
-    .addHelpText('after', EXIT_HELP)
+    .addHelpText('after', `${EXIT_HELP} With -d, --repeat or --sweep, 0\nwhen it is queued.`)
     .action(async (cluster: string, words: string[], flags: ExecFlags) => {
       const [{ limitsOf }, { readWanted, runSweep }] = await Promise.all([
         import('../limits'),
         import('../sweep'),
       ]);
+      if (words.length === 0 && cli.command === undefined && /\.ya?ml$/i.test(cluster))
+        throw new UsageError(`name the cluster before the file: cq exec CLUSTER ${cluster}`);
       // A mistake in the file is said before anything is opened or connected.
       limitsOf(flags);
       const { read, variants } = readWanted(cli, words, flags);
@@ -54,5 +57,5 @@ export function addExec(program: Command, cli: Cli, end: (code: number) => void)
 
 /** What the exit codes of a followed job mean. */
 export const EXIT_HELP = `
-Exit code: that of the job as a whole: 0 succeeded, 100 failed, 101 not finished (Ctrl-C), 102 not found,
-103 cancelled. With -d, --repeat or --sweep, 0 when it is queued.`;
+Exit code: that of the job as a whole: 0 succeeded, 100 failed, 101 not finished
+(Ctrl-C), 102 not found, 103 cancelled.`;

@@ -11,7 +11,7 @@ const TOLD_MS = 1000;
 export function addFetch(program: Command, cli: Cli, end: (code: number) => void): void {
   program
     .command('fetch')
-    .description('download files from a job’s working directory')
+    .description('download files from a job’s own folder, also after its end')
     .argument('<cluster>')
     .argument('<job_id>')
     .argument(
@@ -41,7 +41,7 @@ Example: cq fetch mycluster 3 'outputs/*.pt' --to results`,
           const request = { cluster, id, patterns: patterns.length === 0 ? ['*'] : patterns, to };
           const { files, bytes, skipped } = await queue.fetch(request, { progress, signal });
           for (const words of skipped) terminal.note(`left out ${words}`);
-          terminal.note(`${files} ${files === 1 ? 'file' : 'files'}, ${megabytes(bytes)} MB, in ${to}`);
+          terminal.note(`${files} ${files === 1 ? 'file' : 'files'}, ${size(bytes)}, in ${to}`);
           return EXIT.ok;
         }),
       );
@@ -50,6 +50,11 @@ Example: cq fetch mycluster 3 'outputs/*.pt' --to results`,
 
 function progressWords({ files, bytes, totalBytes }: FetchProgress): string {
   return `${megabytes(bytes)} of about ${megabytes(Math.max(bytes, totalBytes))} MB, ${files} files`;
+}
+
+function size(bytes: number): string {
+  if (bytes < 1000) return bytes === 1 ? '1 byte' : `${bytes} bytes`;
+  return bytes < 1e6 ? `${(bytes / 1000).toFixed(bytes < 10e3 ? 1 : 0)} kB` : `${megabytes(bytes)} MB`;
 }
 
 function megabytes(bytes: number): string {

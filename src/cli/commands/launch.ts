@@ -5,6 +5,7 @@ import type { NodeDefinition } from '../../cluster';
 import type { JobRecord } from '../../queue';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
+import { launchAgain } from '../nodeWords';
 import { attend, type RunFlags } from '../runJob';
 import { withLimitOptions, withTaskOptions } from '../taskOptions';
 import { withQueue, type Cli, type QueueCli } from '../withQueue';
@@ -46,7 +47,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
     .option('--json', 'print the job as JSON: at its end, or with -d at once')
     .addHelpText(
       'after',
-      `\nThe first num_nodes of them that satisfy the task's resources are taken; without a task, and without\n--num-nodes, all that can be reached.\n${EXIT_HELP}`,
+      `\nThe first num_nodes of them that satisfy the task's resources are taken; without\na task, and without --num-nodes, all that can be reached.\n${EXIT_HELP} With -d, 0 when it is queued.`,
     )
     .action(async (words: string[], flags: LaunchFlags) => {
       if (flags.virtual !== undefined && flags.local !== true)
@@ -58,17 +59,18 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       const virtual = flags.virtual === undefined ? undefined : await virtualOf(flags.virtual);
       const limits = limitsOf(flags);
       const given = words.length > 0 || cli.command !== undefined;
-      const { task, file } = given ? readTask(cli, words, flags) : readNoTask(flags);
+      const { task, file } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
       // Hosts alone are a cluster of all of them: nothing says how many.
       const all = !given && flags.numNodes === undefined;
       end(
         await withQueue(cli, async (open) => {
           const { launch, passedOverWords } = await import('../../control');
+          const nodes = await nodesFor(open, flags, virtual);
           const launched = await launch(
             open.queue,
             {
               name: flags.cluster,
-              nodes: await nodesFor(open, flags, virtual),
+              nodes,
               task,
               all,
               user: userName(),
@@ -76,12 +78,23 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
               ...(file === undefined ? {} : { file }),
             },
             { say: (words) => cli.terminal.note(words), signal: open.signal },
-          );
+          ).catch((error: unknown) => {
+            throw withNextStep(error, open, flags.cluster, file);
+          });
           for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
           return followAll(open, [launched.setup, launched.run], flags);
         }),
       );
     });
+}
+
+/** The error of a launch, with what may be done about the cluster that it has left. */
+function withNextStep(error: unknown, { queue }: QueueCli, cluster: string, file?: string): unknown {
+  if (!queue.view(cluster)?.launch) return error;
+  const words = error instanceof Error ? error.message : String(error);
+  return new CliError(
+    `${words}\n  to go on with it: ${launchAgain(cluster, file)}\n  to give it up: cq down ${cluster}`,
+  );
 }
 
 /** The candidates that the options name; none when the cluster is there and they agree. */

@@ -30,7 +30,7 @@ export function addLogs(program: Command, cli: Cli, end: (code: number) => void)
     .option('--tail <n>', 'begin with the last N lines; 0: all')
     .option('--status', 'print the job’s status only')
     .addOption(new Option('--sync-down <dir>', 'copy the whole log into a folder').conflicts('status'))
-    .addHelpText('after', EXIT_HELP.replace(/ With -d[^]*$/, ''))
+    .addHelpText('after', EXIT_HELP)
     .action(async (cluster: string, id: string | undefined, flags: LogsFlags) => {
       const number = id === undefined ? undefined : jobId(id);
       const tail = flags.tail === undefined ? 0 : wholeNumber('--tail', flags.tail);

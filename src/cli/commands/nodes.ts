@@ -2,14 +2,19 @@ import type { Command } from 'commander';
 import type { NodeDefinition, NodesChange } from '../../cluster';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
+import { nodeWords } from '../nodeWords';
 import { known, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
-/** Says of nodes that were added why those cannot be used which cannot; they are tried again all the same. */
+/** Says of nodes that were added what they have, or why they cannot be used; they are tried again all the same. */
 async function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition[]): Promise<void> {
   await settled(open, [cluster]);
-  for (const { name, link } of open.queue.view(cluster)?.nodes ?? [])
-    if (link.state === 'down' && added.some((node) => node.name === name))
+  for (const node of open.queue.view(cluster)?.nodes ?? []) {
+    const { name, link } = node;
+    if (!added.some((one) => one.name === name)) continue;
+    if (link.state === 'down')
       open.terminal.note(`${name} was added, and cannot be used yet: ${link.message}`);
+    else open.terminal.print(nodeWords(node));
+  }
 }
 
 /** `cq drain`, `cq undrain`, `cq add-node` and `cq remove-node`: the machines of a cluster that is there. */

@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import type { Reorder } from '../../engine';
 import { UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
-import { jobId } from '../numbers';
+import { jobId, priorityOf } from '../numbers';
 import { known, withQueue, type Cli } from '../withQueue';
 
 interface MoveFlags {
@@ -71,10 +71,4 @@ function changeOf({ first, up, before, priority }: MoveFlags): Reorder {
   const [change, second] = moves;
   if (!change || second) throw new UsageError('say where: one of --first, --up, --before and --priority');
   return change;
-}
-
-function priorityOf(text: string): number {
-  if (!/^-?\d{1,4}$/.test(text) || Math.abs(Number(text)) > 1000)
-    throw new UsageError(`--priority ${text}: write a whole number from -1000 to 1000`);
-  return Number(text);
 }

@@ -26,7 +26,10 @@ export function addQueue(program: Command, cli: Cli, end: (code: number) => void
     .description('show the jobs of clusters (of all, unless some are named), newest first')
     .argument('[clusters...]')
     .option('-s, --skip-finished', 'only jobs that wait or run')
-    .option('--wide', 'also DURATION, RESOURCES, NODES with their devices, and the REASON why a job waits')
+    .option(
+      '--wide',
+      'also DURATION, RESOURCES, NODES with their devices, and the REASON why a job waits, or why it failed',
+    )
     .addOption(
       new Option('--archived', 'the jobs that were archived for their age or number').conflicts([
         'watch',

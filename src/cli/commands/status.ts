@@ -1,31 +1,36 @@
 import type { Command } from 'commander';
 import { EXIT } from '../exitCodes';
 import type { Background } from '../../control';
+import type { ClusterView } from '../../engine';
 import { statusJson } from '../json';
 import { gpuWords, launchWords, stateWords } from '../nodeWords';
 import { columns } from '../terminal';
-import { settled, withQueue, type Cli, type QueueCli } from '../withQueue';
+import { known, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
 /** `cq status`: the clusters and what their machines have free. */
 export function addStatus(program: Command, cli: Cli, end: (code: number) => void): void {
   program
     .command('status')
-    .description('show the clusters, and what their machines have free')
+    .description('show clusters (all, unless some are named), and what their machines have free')
+    .argument('[clusters...]')
     .option('--json', 'print {clusters: [CLUSTER, …], background}')
-    .action(async (flags: { json?: boolean }) => {
+    .action(async (names: string[], flags: { json?: boolean }) => {
       end(
         await withQueue(cli, async (open) => {
           const { queue, terminal } = open;
+          for (const name of names) known(open, name);
+          const views = (): readonly ClusterView[] =>
+            queue.views().filter(({ name }) => names.length === 0 || names.includes(name));
           await settled(
             open,
-            queue.views().map(({ name }) => name),
+            views().map(({ name }) => name),
           );
           const { findBackground, stateFolder } = await import('../../control');
           const background = await findBackground(stateFolder());
           terminal.print(
             flags.json === true
-              ? JSON.stringify(statusJson(queue.views(), background))
-              : `${render(open)}\n\n${backgroundWords(background)}`,
+              ? JSON.stringify(statusJson(views(), background))
+              : `${render(open, views())}\n\n${backgroundWords(background)}`,
           );
           return EXIT.ok;
         }),
@@ -41,9 +46,8 @@ function backgroundWords(background: Background | undefined): string {
     : `A background engine is on: process ${pid} on ${host}, which has the same state folder; log ${log}`;
 }
 
-function render({ queue, terminal }: QueueCli): string {
+function render({ terminal }: QueueCli, views: readonly ClusterView[]): string {
   const head = (text: string): string => terminal.paint(text, 'head');
-  const views = queue.views();
   const clusters = views.map(({ name, nodes, running, pending }) => [
     name,
     `${nodes.filter(({ link }) => link.state === 'up').length}/${nodes.length}`,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Problem } from '../../task';
+import { fileTrouble } from '../errors';
 import { EXIT } from '../exitCodes';
 import { Positions } from '../problemLines';
 import type { Terminal } from '../terminal';
@@ -62,7 +63,7 @@ function read(file: string, terminal: Terminal): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    terminal.note(`cq: ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    terminal.note(`cq: ${file} cannot be read: ${fileTrouble(error)}`);
     return undefined;
   }
 }
