@@ -127,22 +127,25 @@ function isOnItsWay({ record, reason }: JobView): boolean {
 /** Goes only when the job runs, or waits for what others have: there may be no other process that would start it. */
 async function leave(cli: QueueCli, { cluster, id }: JobRecord): Promise<number> {
   const { queue } = cli;
-  if (queue.role !== 'host') return EXIT.ok;
-  await until(
-    cli,
-    () => {
-      const { record, reason } = queue.job(cluster, id);
-      if (record.status === 'PENDING') return reason?.kind === 'resources' && reason.alone !== undefined;
-      return record.status !== 'SETTING_UP';
-    },
-    START_MS,
-  );
+  if (queue.role === 'host')
+    await until(
+      cli,
+      () => {
+        const { record, reason } = queue.job(cluster, id);
+        if (record.status === 'PENDING') return reason?.kind === 'resources' && reason.alone !== undefined;
+        return record.status !== 'SETTING_UP';
+      },
+      START_MS,
+    );
   noteUnattended(cli, cluster, id);
   return EXIT.ok;
 }
 
-function noteUnattended({ queue, terminal }: QueueCli, cluster: string, id: number): void {
+function noteUnattended(cli: QueueCli, cluster: string, id: number): void {
+  const { queue, terminal } = cli;
   const { record, reason } = queue.job(cluster, id);
+  // What it was to come after has not succeeded.
+  if (isFinished(record.status) && record.startedAt === undefined) terminal.note(endWords(cli, record));
   if (queue.role !== 'host' || record.status !== 'PENDING') return;
   terminal.note(
     `job ${id}: ${reason?.text ?? 'waiting'}. It starts ${

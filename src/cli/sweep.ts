@@ -52,8 +52,8 @@ export async function runSweep(
   });
   const last = id + variants.length - 1;
   const ids = Array.from({ length: variants.length }, (_, index) => id + index);
-  await started(cli, cluster, ids);
   if (flags.json === true) {
+    await started(cli, cluster, ids);
     const views = await queue.list(cluster, Number.MAX_SAFE_INTEGER);
     const mine = views.filter(({ record }) => record.group?.id === id).reverse();
     terminal.print(JSON.stringify(mine.map(jobJson)));
@@ -66,6 +66,7 @@ export async function runSweep(
       `  all of them: cq queue ${cluster} · a log: cq logs ${cluster} ${id} · to end all: cq cancel ${cluster} --group ${id}`,
     ].join('\n'),
   );
+  await started(cli, cluster, ids);
   return EXIT.ok;
 }
 

@@ -20,7 +20,7 @@ export const resumeAtBoot: Command = {
       {
         modal: true,
         detail: vscode.l10n.t(
-          'Without this, jobs that wait on a node that was restarted start when a window or cq connects to it. Installed is a line @reboot in your crontab on each node, or where there is none a user unit of systemd.',
+          'Without this, jobs that wait on a node that was restarted start when a window or cq connects to it. What is installed on each node is a line @reboot in your crontab, or a user unit of systemd where there is no cron.',
         ),
       },
       install,

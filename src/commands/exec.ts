@@ -29,7 +29,7 @@ export const execWithCommand: Command = {
   run: (context, target) => exec(context, target, true),
 };
 
-/** Exec on Cluster N times…: the task as an array or a sweep, in one group. */
+/** Exec on Cluster N Times…: the task as an array or a sweep, in one group. */
 export const execManyCommand: Command = {
   id: 'execMany',
   run: async (context, target) => {

@@ -9,7 +9,7 @@ export const installCqCommand: Command = {
     const link = await installCq(await cq);
     void vscode.window.showInformationMessage(
       vscode.l10n.t(
-        'cq is {0}. Terminals of VS Code have it anyway; other shells need that folder on their PATH.',
+        'cq is now at {0}. Terminals of VS Code have it anyway; other shells need that folder on their PATH.',
         link,
       ),
     );

@@ -27,7 +27,7 @@ export const setPriority: Command = {
     const flaw = vscode.l10n.t('Write a whole number from -1000 to 1000.');
     const text = await vscode.window.showInputBox({
       title: vscode.l10n.t('Priority'),
-      prompt: vscode.l10n.t('A whole number from -1000 to 1000; greater starts earlier.'),
+      prompt: vscode.l10n.t('A whole number from -1000 to 1000; higher starts first.'),
       value: String(queue.job(first.cluster, first.id).record.priority),
       validateInput: (value) =>
         /^-?\d{1,4}$/.test(value) && Math.abs(Number(value)) <= 1000 ? undefined : flaw,

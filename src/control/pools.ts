@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { nodesOfPool, parsePools, type NodeDefinition, type Pool } from '../cluster';
 import { QueueError } from '../engine/errors';
@@ -30,7 +31,7 @@ export async function poolNodes(file: string, name: string): Promise<NodeDefinit
   throw new QueueError(
     'pools',
     known === ''
-      ? `there is no node pool ${name}: ${file} lists none`
+      ? `there is no node pool ${name}: ${existsSync(file) ? `${file} lists none` : `there is no file ${file}`}`
       : `there is no node pool ${name} in ${file} (known: ${known})`,
   );
 }

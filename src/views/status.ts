@@ -27,7 +27,10 @@ export function showStatus(window: WindowQueue): vscode.Disposable {
 /** What happens when the last window is closed. */
 function unattended(staged: number, others: number): string[] {
   if (staged + others === 0) return [];
-  const goOn = vscode.l10n.t('{0} waiting on their nodes: they start also when VS Code is closed', staged);
-  const wait = vscode.l10n.t('{0} start only while VS Code (or cq engine) is open', others);
+  const goOn = vscode.l10n.t('{0} waiting on their nodes: they also start when VS Code is closed', staged);
+  const wait = vscode.l10n.t(
+    '{0} waiting for VS Code: they start only while it is open, or cq engine runs',
+    others,
+  );
   return [...(staged > 0 ? [goOn] : []), ...(others > 0 ? [wait] : [])];
 }

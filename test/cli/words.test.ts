@@ -226,6 +226,11 @@ describe('the words of cq', function () {
     const { code, stdout } = await cq.run('validate', pools);
     assert.equal(code, 0);
     assert.match(stdout, /ssh_node_pools\.yaml:3:22: warning: .*usr.*user/);
+    const named = file('mine.yaml', readFileSync(pools, 'utf8'));
+    assert.match((await cq.run('validate', named)).stdout, /`lab` is not a field of a task/);
+    cq.env.CLUSTER_QUEUE_NODE_POOLS = named;
+    assert.match((await cq.run('validate', named)).stdout, /mine\.yaml:3:22: warning: .*usr.*user/);
+    delete cq.env.CLUSTER_QUEUE_NODE_POOLS;
   });
 
   it('of validate tell places from 1, and need no cluster', async () => {

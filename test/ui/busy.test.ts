@@ -44,7 +44,7 @@ describe('a person whose queue is busy', () => {
     await first.pick('Exec on Cluster…');
     await window.notification('job 1 queued');
     const menu = await window.rightClickFile('blink.task.yaml');
-    await menu.pick('Exec on Cluster N times…');
+    await menu.pick('Exec on Cluster N Times…');
     await window.enter('n=1 100');
     await window.openView('Cluster Queue');
     await window.treeItem(/group blink, 1 running/).waitFor();

@@ -38,7 +38,7 @@ for (const theme of ['Light', 'Dark']) {
 
     it('are asked for in one line that says how many they are', async () => {
       const menu = await window.rightClickFile('tune.task.yaml');
-      await menu.pick('Exec on Cluster N times…');
+      await menu.pick('Exec on Cluster N Times…');
       const input = window.page.locator('.quick-input-widget input').first();
       await input.fill('lr=1e-3,1e-4 2');
       await window.page.locator('.quick-input-message').filter({ hasText: '4 jobs' }).waitFor();

@@ -119,7 +119,11 @@ function crontab(): string[] | undefined {
 
 function changeCrontab(ours: readonly string[]): void {
   const before = crontab();
-  if (!before) throw new CliError('neither systemctl --user nor crontab can be used here', EXIT.error);
+  if (!before)
+    throw new CliError(
+      'neither systemctl --user nor crontab can be used here; to start it by hand: cq engine --background',
+      EXIT.error,
+    );
   const lines = [...before.filter((line) => !line.endsWith(CRON_MARK)), ...ours];
   const { status, stderr } = spawnSync('crontab', ['-'], {
     encoding: 'utf8',

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Command } from 'commander';
+import { poolsFile } from '../../control/poolsFile';
 import type { Problem } from '../../task';
 import { fileTrouble } from '../errors';
 import { EXIT } from '../exitCodes';
@@ -41,7 +43,7 @@ export function addValidate(program: Command, cli: Cli, end: (code: number) => v
         import('../../cluster'),
       ]);
       const problemsOf = (file: string, text: string): readonly Problem[] =>
-        POOLS_FILE.test(file) ? parsePools(text).problems : parseTask(text).problems;
+        isPools(file) ? parsePools(text).problems : parseTask(text).problems;
       const checked: FileJson[] = [];
       let failed = false;
       for (const file of files) {
@@ -57,6 +59,11 @@ export function addValidate(program: Command, cli: Cli, end: (code: number) => v
       const errors = checked.some(({ problems }) => problems.some(({ severity }) => severity === 'error'));
       end(failed || errors ? EXIT.error : EXIT.ok);
     });
+}
+
+/** True for SkyPilot's name, and for the file that is used instead of that. */
+function isPools(file: string): boolean {
+  return POOLS_FILE.test(file) || path.resolve(file) === poolsFile();
 }
 
 function read(file: string, terminal: Terminal): string | undefined {
