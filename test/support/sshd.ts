@@ -167,8 +167,15 @@ export class TestNodes {
   /** Ends every node and all that ran on them. */
   async close(): Promise<void> {
     for (const node of this.nodes) await node.stop();
-    // One that is killed may just have started another.
-    for (let rounds = 0; killBelow(this.dir) > 0 && rounds < 20;) rounds++;
+    for (const { home } of this.nodes) leaveNothingStaged(home);
+    const outside = this.nodes.map(({ home }) => home).filter((home) => !home.startsWith(this.dir));
+    const folders = [this.dir, ...new Set(outside)];
+    // One that is killed may just have started another, which cannot be told by its environment for a moment.
+    for (let rounds = 0, quiet = 0; quiet < 2 && rounds < 50; rounds++) {
+      const killed = folders.reduce((sum, folder) => sum + killBelow(folder), 0);
+      quiet = killed > 0 ? 0 : quiet + 1;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   }
 
@@ -212,6 +219,15 @@ function killIfThere(pid: number): void {
     process.kill(pid, 'SIGKILL');
   } catch {
     // Gone already.
+  }
+}
+
+/** What waits there would go on: the end of each job starts the next. */
+function leaveNothingStaged(home: string): void {
+  try {
+    rmSync(path.join(home, '.cluster-queue', 'staged'), { recursive: true, force: true, maxRetries: 5 });
+  } catch {
+    // A home that cannot be written, which starts nothing either.
   }
 }
 
