@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { copyFile, open, writeFile } from 'node:fs/promises';
-import { moveOver } from '../store';
+// The one file, not the room: windows read logs before SQLite is loaded.
+import { moveOver } from '../store/moveOver';
 
 /**
  * A mirrored log is one file, `FILE`, and when it has grown very large or its node has dropped some of it, parts after that:
