@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
 import {
@@ -12,7 +12,7 @@ import {
   type Task,
   type TaskOverrides,
 } from '../task';
-import { CliError, fileTrouble, UsageError } from './errors';
+import { CliError, readText, UsageError } from './errors';
 import { priorityOf, wholeNumber } from './numbers';
 import { problemLines } from './problemLines';
 import type { TaskFlags } from './taskOptions';
@@ -48,14 +48,6 @@ export function readTask(
   if (taskCount > 1)
     throw new CliError(`${file} holds ${taskCount} tasks, and exec takes one: put each in a file of its own`);
   return { task: overridden(cli, task, flags), file: full };
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new CliError(`${file} cannot be read: ${fileTrouble(error)}`);
-  }
 }
 
 /** What options ask of machines where there is nothing to run. */
@@ -118,15 +110,18 @@ function pairs(flag: string, given: readonly string[] = []): Record<string, stri
 }
 
 function readEnvFile(file: string): Record<string, string> {
+  let text: string;
   try {
-    return Object.fromEntries(
-      Object.entries(parseEnv(readFileSync(file, 'utf8'))).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name, value]],
-      ),
-    );
+    text = readText(file);
   } catch (error) {
-    throw new CliError(`--env-file ${file} cannot be read: ${fileTrouble(error)}`);
+    throw error instanceof CliError ? new CliError(`--env-file ${error.message}`) : error;
   }
+  return Object.fromEntries(
+    // The mark of UTF-8 would be a part of the first name.
+    Object.entries(parseEnv(text.replace(/^\uFEFF/, ''))).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value]],
+    ),
+  );
 }
 
 function folder(dir: string): string {

@@ -55,16 +55,30 @@ const OPTIONS_OF: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     '--all': 'all jobs are shown, of everybody; -s leaves out those that have ended',
     '--all-users': 'all jobs are shown, of everybody',
   },
+  logs: {
+    '-f': 'a log is followed unless --no-follow is said',
+    '--follow': 'a log is followed unless --no-follow is said',
+    '-n': '--tail N begins with the last N lines',
+  },
   status: { '-r': 'what is shown is always fresh', '-a': 'all is shown', '--all': 'all is shown' },
   down: { '-a': 'name the cluster', '--all': 'name the cluster' },
 };
+
+/** An option that nobody knows is most likely that of a command which is to run. */
+function ofCommand(words: string, command: string | undefined): string | undefined {
+  const runs = command === 'exec' ? 'cq exec CLUSTER' : command === 'launch' ? 'cq launch -c CLUSTER' : '';
+  if (runs === '' || words.includes('Did you mean')) return undefined;
+  return `to run a command that has it, put -- before: ${runs} -- COMMAND…`;
+}
 
 /** What commander says of a wrong command line, with what a user of `sky` would say here instead, and where to look. */
 export function usageWords(refusal: string, command: string | undefined): string {
   const words = refusal.replace(/^error: /, 'cq: ').trimEnd();
   const [, kind = '', word = ''] = /unknown (command|option) '([^'=]+)/.exec(words) ?? [];
   const instead =
-    kind === 'command' ? COMMANDS[word] : (OPTIONS_OF[command ?? '']?.[word] ?? (kind && OPTIONS[word]));
+    kind === 'command'
+      ? COMMANDS[word]
+      : kind && (OPTIONS_OF[command ?? '']?.[word] ?? OPTIONS[word] ?? ofCommand(words, command));
   const where =
     kind === 'command' || command === undefined
       ? 'cq --help shows the commands'

@@ -109,7 +109,8 @@ export async function caughtUp(cli: QueueCli, clusters: readonly string[]): Prom
 export function known({ queue }: QueueCli, name: string): string {
   if (queue.view(name)) return name;
   const names = queue.views().map((view) => view.name);
-  const near = closest(name, names);
+  // Of two letters every other name is near.
+  const near = name.length < 3 ? undefined : closest(name, names);
   const next =
     near === undefined ? `; make one with: cq launch -c ${name} --hosts HOST,…` : `: did you mean ${near}?`;
   throw new CliError(`there is no cluster ${name} (known: ${names.join(', ')})${next}`, EXIT.error);

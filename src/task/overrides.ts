@@ -89,7 +89,10 @@ function variables(
   given: Readonly<Record<string, string | null>>,
   more: Readonly<Record<string, string>> = {},
 ): Readonly<Record<string, string | null>> {
-  for (const name of Object.keys(more)) refuseFlaw(field, envNameFlaw(name));
+  for (const name of Object.keys(more)) {
+    const flaw = envNameFlaw(name);
+    refuseFlaw(field, flaw && { ...flaw, message: `\`${name}\`: ${flaw.message}` });
+  }
   return { ...given, ...more };
 }
 

@@ -90,6 +90,8 @@ describe('the words of cq', function () {
     [['jobs', 'launch'], /unknown command 'jobs'\n\(every cluster has a queue of its own: cq exec/],
     [['exec', 'c', '--use-spot', '--', 'true'], /unknown option '--use-spot'\n\(for clouds: /],
     [['exec', '-c', 'c', 'a.yaml'], /unknown option '-c'\n\(the cluster comes first: cq exec CLUSTER FILE\)/],
+    [['exec', 'c', 'python', 'train.py', '--lr', '3'], /put -- before: cq exec CLUSTER -- COMMAND/],
+    [['logs', 'c', '-f'], /a log is followed unless --no-follow is said/],
     [['exec', 'train.yaml'], /name the cluster before the file: cq exec CLUSTER train\.yaml/],
     [['exec', 'c', '--num-nodes', 'two', '--', 'true'], /--num-nodes two: write a whole number/],
     [['exec', 'c', '--priority', 'high', '--', 'true'], /--priority high: write a whole number from -1000/],
@@ -149,6 +151,8 @@ describe('the words of cq', function () {
 
   for (const [args, words] of [
     [['exec', 'c', 'missing.yaml'], /there is no file missing\.yaml$/m],
+    [['exec', 'local', '--env', '1A=3', '--', 'true'], /`1A`: The name of an environment variable/],
+    [['launch', '-c', 'local', '--hosts', 'a', '--', 'true'], /local is this machine itself/],
     [['exec', 'c', '.'], /\. cannot be read: it is a folder/],
     [['exec', 'local', '--gpus', '4xV100', '--', 'true'], /the count comes after: `V100:4`[^]*can never run/],
     [['exec', 'locl', '--', 'true'], /there is no cluster locl \(known: local\): did you mean local\?/],
@@ -292,6 +296,20 @@ describe('the words of cq', function () {
     for (const words of [['exec', 'local'], ['exec', '-n'], ['nothing'], ['logs', 'local', '1'], []])
       assert.deepEqual(await next(...words), []);
     await cq.run('cancel', 'local', '2');
+  });
+
+  it('of files tell those in UTF-16, and take the mark of UTF-8', async () => {
+    const wide = path.join(cq.dir, 'wide.yaml');
+    writeFileSync(wide, Buffer.from('\uFEFFrun: echo hi\n', 'utf16le'));
+    for (const command of [['validate'], ['exec', 'local']]) {
+      const { code, stderr } = await cq.run(...command, wide);
+      assert.equal(code, 1);
+      assert.match(stderr, /wide\.yaml cannot be read: it is in UTF-16; save it as UTF-8/);
+    }
+    const task = file('marked.yaml', '\uFEFFenvs:\n  LR: 1\nrun: echo "lr $LR"\n');
+    const env = file('marked.env', '\uFEFFLR=2\r\n');
+    const { code, stdout, stderr } = await cq.run('exec', 'local', task, '--env-file', env);
+    assert.deepEqual([code, stdout], [0, 'lr 2\n'], stderr);
   });
 
   for (const [shell, check] of [

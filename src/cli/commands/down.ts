@@ -42,7 +42,7 @@ async function takeDown(cli: QueueCli, cluster: string): Promise<number> {
   await queue.removeCluster(cluster);
   terminal.print(
     cluster === LOCAL
-      ? `the jobs of ${cluster} are forgotten; the cluster itself, this machine, is always there`
+      ? `no job of ${cluster} waits or runs any more; the cluster itself, this machine, stays`
       : `cluster ${cluster} is gone`,
   );
   if (away.length > 0)

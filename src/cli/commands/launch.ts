@@ -8,7 +8,7 @@ import { EXIT } from '../exitCodes';
 import { launchAgain } from '../nodeWords';
 import { attend, type RunFlags } from '../runJob';
 import { withLimitOptions, withTaskOptions } from '../taskOptions';
-import { withQueue, type Cli, type QueueCli } from '../withQueue';
+import { LOCAL, withQueue, type Cli, type QueueCli } from '../withQueue';
 import { EXIT_HELP } from './exec';
 
 interface LaunchFlags extends RunFlags {
@@ -105,7 +105,7 @@ async function nodesFor(
 ): Promise<readonly NodeDefinition[]> {
   const { nodesOf, poolNodes, poolsFile } = await import('../../control');
   const name = flags.cluster;
-  const hosts = (flags.hosts ?? '').split(',').map((host) => host.trim());
+  const hosts = (flags.hosts ?? '').split(/[\s,]+/);
   const nodes =
     flags.local === true
       ? [{ name: os.hostname(), ...(virtual === undefined ? {} : { virtual }) }]
@@ -122,10 +122,13 @@ async function nodesFor(
   // The same command line once more: the cluster has those of its candidates that were taken.
   const given = new Set(nodes.map(destinationOf));
   const there = queue.definition(name).nodes.map(destinationOf);
-  if (nodes.length > 0 && there.some((destination) => !given.has(destination)))
+  if (nodes.length > 0 && there.some((destination) => !given.has(destination))) {
+    if (name === LOCAL)
+      throw new CliError(`${name} is this machine itself: give a cluster of others another name`);
     throw new CliError(
       `there is a cluster ${name} already, of ${there.join(',')}; end it with: cq down ${name}`,
     );
+  }
   if (virtual !== undefined) await queue.defineLocal(name, virtual);
   return [];
 }

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { poolsFile } from '../../control/poolsFile';
 import type { Problem } from '../../task';
-import { fileTrouble } from '../errors';
+import { CliError, readText } from '../errors';
 import { EXIT } from '../exitCodes';
 import { Positions } from '../problemLines';
 import type { Terminal } from '../terminal';
@@ -68,9 +67,10 @@ function isPools(file: string): boolean {
 
 function read(file: string, terminal: Terminal): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readText(file);
   } catch (error) {
-    terminal.note(`cq: ${file} cannot be read: ${fileTrouble(error)}`);
+    if (!(error instanceof CliError)) throw error;
+    terminal.note(`cq: ${error.message}`);
     return undefined;
   }
 }
