@@ -15,7 +15,7 @@ export function taskId(job: JobRecord): string {
 
 /**
  * The bash text that one rank sources before its `run`: the task's envs and secrets, then SkyPilot's variables (which
- * win, as there; see shared names in docs/environment.md), the devices, and the working directory.
+ * win, as there; see docs/nodes.md), the devices, and the working directory.
  */
 export function rankEnvironment(
   job: JobRecord,
