@@ -118,25 +118,18 @@ export async function started(cli: QueueCli, cluster: string, ids: readonly numb
     );
 }
 
+/** It runs, or will be started: its node does that, only a client can, or it is held. */
 function isOnItsWay({ record, reason }: JobView): boolean {
+  // One that starts next is not there yet, also where only a client can start it.
   if (record.status === 'PENDING')
-    return (reason?.kind === 'resources' && reason.alone !== undefined) || reason?.kind === 'held';
+    return record.held === true || (reason?.alone !== undefined && reason.kind !== 'starting');
   return record.status !== 'SETTING_UP';
 }
 
 /** Goes only when the job runs, or waits for what others have: there may be no other process that would start it. */
 async function leave(cli: QueueCli, { cluster, id }: JobRecord): Promise<number> {
   const { queue } = cli;
-  if (queue.role === 'host')
-    await until(
-      cli,
-      () => {
-        const { record, reason } = queue.job(cluster, id);
-        if (record.status === 'PENDING') return reason?.kind === 'resources' && reason.alone !== undefined;
-        return record.status !== 'SETTING_UP';
-      },
-      START_MS,
-    );
+  if (queue.role === 'host') await until(cli, () => isOnItsWay(queue.job(cluster, id)), START_MS);
   noteUnattended(cli, cluster, id);
   return EXIT.ok;
 }

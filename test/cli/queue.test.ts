@@ -288,6 +288,8 @@ describe('cq without any other process', function () {
     assert.equal(code, 0, stderr);
     const waits = await cq.run('exec', 'here', '-d', '--gpus', 'V100:2', '--', 'true');
     assert.match(waits.stderr, /job 2: waiting for 2 × V100.*; staged on .*, 1st\. It starts by itself/);
+    const later = await cq.run('exec', 'here', '-d', '--after', '2', '--', 'true');
+    assert.match(later.stderr, /job 3: starts when job 2 has succeeded; staged on .*\. It starts by itself/);
     writeFileSync(go, '');
     while (!existsSync(mark)) await new Promise((resolve) => setTimeout(resolve, 50));
     const logs = await cq.run('logs', 'here', '1');
@@ -300,7 +302,7 @@ describe('cq without any other process', function () {
     await cq.run('exec', 'here', '-d', '--', 'sleep 300');
     const cancelled = await cq.run('cancel', 'here', '--all', '-y');
     assert.equal(cancelled.code, 0, cancelled.stderr);
-    assert.equal((await cq.run('logs', 'here', '--status')).stdout, 'Job 3: CANCELLED\n');
+    assert.equal((await cq.run('logs', 'here', '--status')).stdout, 'Job 4: CANCELLED\n');
   });
 
   it('is handed over between its processes, and every follower gets the whole log', async () => {
