@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { Received } from '../engine';
+import { bytesWords } from '../queue';
 import type { JobElement } from '../views';
 import { targets, type Command } from './context';
 import { pickJob } from './pick';
@@ -52,7 +53,7 @@ export const fetchOutputs: Command = {
               const share = totalBytes === 0 ? 0 : Math.min(99, (bytes / totalBytes) * 100);
               progress.report({
                 increment: Math.max(0, share - shown),
-                message: vscode.l10n.t('{0} MB, {1} files', megabytes(bytes), files),
+                message: vscode.l10n.t('{0}, {1} files', bytesWords(bytes), files),
               });
               shown = Math.max(shown, share);
             },
@@ -68,9 +69,9 @@ export const fetchOutputs: Command = {
     const reveal = vscode.l10n.t('Open Folder');
     const answer = await vscode.window.showInformationMessage(
       vscode.l10n.t(
-        '{0} files ({1} MB) of job {2} are in {3}',
+        '{0} files ({1}) of job {2} are in {3}',
         received.files,
-        megabytes(received.bytes),
+        bytesWords(received.bytes),
         id,
         to.fsPath,
       ),
@@ -79,7 +80,3 @@ export const fetchOutputs: Command = {
     if (answer === reveal) await vscode.commands.executeCommand('revealFileInOS', to);
   },
 };
-
-function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(bytes < 10e6 ? 1 : 0);
-}

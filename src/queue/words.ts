@@ -28,6 +28,13 @@ export function gigabytes(mib: number): string {
   return `${amount(mib / 1024)} GB`;
 }
 
+/** `1 byte`, `512 bytes`, `1.5 kB`, `20 MB`, `1.2 GB`; 1 kB = 1000 bytes. */
+export function bytesWords(bytes: number): string {
+  if (bytes < 1000) return bytes === 1 ? '1 byte' : `${bytes} bytes`;
+  const [unit, name] = bytes < 1e6 ? [1e3, 'kB'] : bytes < 1e9 ? [1e6, 'MB'] : [1e9, 'GB'];
+  return `${(bytes / unit).toFixed(bytes < 10 * unit ? 1 : 0)} ${name}`;
+}
+
 /** All that a demand asks of one node. */
 export function demandWords(demand: NodeDemand): string {
   const parts: string[] = [];

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { FetchProgress } from '../../engine';
+import { bytesWords } from '../../queue';
 import { EXIT } from '../exitCodes';
 import { jobId } from '../numbers';
 import { known, withQueue, type Cli } from '../withQueue';
@@ -41,7 +42,7 @@ Example: cq fetch mycluster 3 'outputs/*.pt' --to results`,
           const request = { cluster, id, patterns: patterns.length === 0 ? ['*'] : patterns, to };
           const { files, bytes, skipped } = await queue.fetch(request, { progress, signal });
           for (const words of skipped) terminal.note(`left out ${words}`);
-          terminal.note(`${files} ${files === 1 ? 'file' : 'files'}, ${size(bytes)}, in ${to}`);
+          terminal.note(`${files} ${files === 1 ? 'file' : 'files'}, ${bytesWords(bytes)}, in ${to}`);
           return EXIT.ok;
         }),
       );
@@ -49,14 +50,5 @@ Example: cq fetch mycluster 3 'outputs/*.pt' --to results`,
 }
 
 function progressWords({ files, bytes, totalBytes }: FetchProgress): string {
-  return `${megabytes(bytes)} of about ${megabytes(Math.max(bytes, totalBytes))} MB, ${files} files`;
-}
-
-function size(bytes: number): string {
-  if (bytes < 1000) return bytes === 1 ? '1 byte' : `${bytes} bytes`;
-  return bytes < 1e6 ? `${(bytes / 1000).toFixed(bytes < 10e3 ? 1 : 0)} kB` : `${megabytes(bytes)} MB`;
-}
-
-function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(bytes < 10e6 ? 1 : 0);
+  return `${bytesWords(bytes)} of about ${bytesWords(Math.max(bytes, totalBytes))}, ${files} files`;
 }
