@@ -244,10 +244,11 @@ function look(
   const fit = found.filter(({ flaw }) => flaw === undefined);
   if (firstThatFit(task, fit)) return found;
   const report = found.map(({ node, flaw }) => `${node.name}: ${flaw ?? 'fits'}`).join('; ');
+  const more = given ? '' : `. More nodes are added by Add Node… on its row, or cq add-node ${name} HOST`;
   const alike = fit.length < task.numNodes ? '' : ', but not by one and the same of its resources';
   throw new QueueError(
     'refused',
-    `${name} needs ${task.numNodes} ${task.numNodes === 1 ? 'host that fits' : 'hosts that fit'}, and ${fit.length} of ${nodes.length} did${alike}: ${report}`,
+    `${name} needs ${task.numNodes} ${task.numNodes === 1 ? 'host that fits' : 'hosts that fit'}, and ${fit.length} of ${nodes.length} did${alike}: ${report}${more}`,
   );
 }
 

@@ -127,6 +127,10 @@ run: |
       ['big-2', 'small'],
       ['passed over big-1, big-3: not needed (num_nodes is 2)'],
     ]);
+    await assert.rejects(
+      made('two', [], yaml(3)),
+      /two needs 3 hosts that fit, and 2 of 2 did: .*\. More nodes are added by .*cq add-node two HOST$/,
+    );
     // The agent's folder goes from nodes that were only looked at.
     const left = path.join(nodes.dir, 'big-3', 'home', '.cluster-queue');
     while (existsSync(left)) await new Promise((resolve) => setTimeout(resolve, 20));
