@@ -9,7 +9,9 @@ import { known, LOCAL, settled, withQueue, type Cli, type QueueCli } from '../wi
 export function addDown(program: Command, cli: Cli, end: (code: number) => void): void {
   program
     .command('down')
-    .description('end the jobs of a cluster, remove what its agent left on the machines, and forget it')
+    .description(
+      'end the jobs of a cluster, remove what its agent left on the machines, and take it off the list',
+    )
     .argument('<cluster>')
     .option('-y, --yes', 'do not ask')
     .action(async (cluster: string, flags: { yes?: boolean }) => {
