@@ -19,7 +19,7 @@ export const throughput: Case = {
   ]),
   floor:
     'for each job two forks and the start of an interactive bash; files on the node’s disk, and an fdatasync here',
-  why: 'Where the time goes, by traces: a job is staged as a folder of four files, claimed by a rename, gets three more, and is told to the client, which stores its end and fetches its log; a new file is what takes longest on this disk (0.1 ms when nothing else writes, 0.8 ms beside other work), and a fork of the supervisor takes 1 ms. task-spooler keeps none of that.',
+  why: 'Where the time goes, by traces: a job is staged as a folder of four files, claimed by a rename, gets three more, and is told to the client, which stores its end and fetches its log; a new file is what takes longest on this disk (0.1 ms when nothing else writes, 0.8 ms beside other work), a fork of the supervisor takes half a millisecond, and on two cores the client, which stores and decrypts, takes a fifth of the time from the node. task-spooler keeps none of that.',
   async run({ quick, has }) {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'cq-bench-'));
     const labs = await Promise.all(
