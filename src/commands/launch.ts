@@ -107,13 +107,8 @@ async function askWhere(queue: Queue, { numNodes }: Task): Promise<Where | undef
   const nodes = await pickHosts(
     title,
     numNodes === 1
-      ? vscode.l10n.t(
-          'Tick the machines to choose from: the first that fits the task is taken (num_nodes is 1)',
-        )
-      : vscode.l10n.t(
-          'Tick the machines to choose from: the first {0} that fit the task are taken (num_nodes)',
-          numNodes,
-        ),
+      ? vscode.l10n.t('Tick machines: the first that fits is taken (num_nodes is 1)')
+      : vscode.l10n.t('Tick machines: the first {0} that fit are taken (num_nodes)', numNodes),
   );
   if (!nodes || nodes.length === 0) return undefined;
   const name = await askClusterName(queue, title);
