@@ -1,7 +1,8 @@
 import type { JobsOf } from '../engine';
 import { isFinished, type JobRecord } from '../queue';
 import { EXIT } from './exitCodes';
-import { PATIENCE_MS, settled, until, type QueueCli } from './withQueue';
+import { PATIENCE_MS } from '../control/waiting';
+import { settled, until, type QueueCli } from './withQueue';
 
 // TERM's grace on the nodes, and what it takes to hear of the end.
 const END_MS = 20_000;

@@ -1,5 +1,6 @@
 import type { Queue } from '../control';
 import { VERSION } from '../control/version';
+import { settled as settledOf, until as untilOf } from '../control/waiting';
 import { closest } from '../task/suggest';
 import { CliError } from './errors';
 import { EXIT } from './exitCodes';
@@ -55,44 +56,13 @@ export async function withQueue(cli: Cli, work: (cli: QueueCli) => Promise<numbe
 }
 
 /** Resolves when `met` holds, or with false when the time is over or the command is to stop. */
-export function until(
-  { queue, signal }: QueueCli,
-  met: () => boolean,
-  limitMs = Number.POSITIVE_INFINITY,
-): Promise<boolean> {
-  return new Promise((resolve) => {
-    const finish = (value: boolean): void => {
-      clearTimeout(timer);
-      unsubscribe();
-      signal.removeEventListener('abort', stop);
-      resolve(value);
-    };
-    const check = (): void => {
-      if (met()) finish(true);
-    };
-    const stop = (): void => finish(false);
-    const timer = Number.isFinite(limitMs) ? setTimeout(stop, limitMs) : undefined;
-    const unsubscribe = queue.onDidChange(check);
-    signal.addEventListener('abort', stop);
-    if (signal.aborted) stop();
-    else check();
-  });
+export function until({ queue, signal }: QueueCli, met: () => boolean, limitMs?: number): Promise<boolean> {
+  return untilOf(queue, met, signal, limitMs);
 }
 
-/** How long a command waits for nodes that it must hear from, before it says what is known. */
-export const PATIENCE_MS = 8000;
-
 /** Waits until each node of the clusters has answered or is known not to. */
-export async function settled(cli: QueueCli, clusters: readonly string[]): Promise<void> {
-  for (const name of clusters) cli.queue.connect(name);
-  await until(
-    cli,
-    () =>
-      clusters.every((name) =>
-        (cli.queue.view(name)?.nodes ?? []).every(({ link }) => link.state === 'up' || link.state === 'down'),
-      ),
-    PATIENCE_MS,
-  );
+export function settled({ queue, signal }: QueueCli, clusters: readonly string[]): Promise<void> {
+  return settledOf(queue, clusters, signal);
 }
 
 /** Waits for what became of jobs while no process looked after them. */

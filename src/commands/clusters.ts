@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { NodeDefinition } from '../cluster';
-import type { ClusterView } from '../engine';
+import { settled, until } from '../control/waiting';
 import { inSshConfig, sshTerminalArguments } from '../window';
 import { targets, type Command, type CommandContext } from './context';
 import type { Queue } from '../control';
@@ -52,56 +52,21 @@ async function takeDown(queue: Queue, cluster: string): Promise<void> {
       cancellable: true,
     },
     async (_progress, token) => {
+      const abort = new AbortController();
+      token.onCancellationRequested(() => abort.abort());
       await queue.cancel(cluster, 'all');
-      if (!(await idle(queue, cluster, token))) return;
+      const isIdle = (): boolean => {
+        const { pending = 0, running = 0 } = queue.view(cluster) ?? {};
+        return pending + running === 0;
+      };
+      if (!(await until(queue, isIdle, abort.signal))) return;
       // What its agent left there goes with it, where there is a connection.
-      await reached(queue, cluster, token);
-      if (token.isCancellationRequested) return;
+      await settled(queue, [cluster], abort.signal);
+      if (abort.signal.aborted) return;
       await queue.removeCluster(cluster);
     },
   );
 }
-
-/** Resolves when no job of the cluster is alive, or with false when the user does not want to wait. */
-function idle(queue: Queue, cluster: string, token: vscode.CancellationToken): Promise<boolean> {
-  return until(queue, cluster, token, ({ pending, running }) => pending + running === 0);
-}
-
-/** Resolves when each node has been reached or is known not to be; not much later than a login takes. */
-function reached(queue: Queue, cluster: string, token: vscode.CancellationToken): Promise<boolean> {
-  queue.connect(cluster);
-  const known = ({ nodes }: ClusterView): boolean =>
-    nodes.every(({ link }) => link.state === 'up' || link.state === 'down');
-  return until(queue, cluster, token, known, REACH_MS);
-}
-
-/** Resolves when it holds or the cluster is gone, or with false when the user does not want to wait or the time is over. */
-function until(
-  queue: Queue,
-  cluster: string,
-  token: vscode.CancellationToken,
-  met: (view: ClusterView) => boolean,
-  limitMs?: number,
-): Promise<boolean> {
-  return new Promise((resolve) => {
-    const finish = (value: boolean): void => {
-      clearTimeout(timer);
-      stop();
-      cancelled.dispose();
-      resolve(value);
-    };
-    const check = (): void => {
-      const view = queue.view(cluster);
-      if (!view || met(view)) finish(true);
-    };
-    const timer = limitMs === undefined ? undefined : setTimeout(() => finish(false), limitMs);
-    const stop = queue.onDidChange(check);
-    const cancelled = token.onCancellationRequested(() => finish(false));
-    check();
-  });
-}
-
-const REACH_MS = 8000;
 
 export const openTerminal: Command = {
   id: 'openTerminal',

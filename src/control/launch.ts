@@ -5,6 +5,7 @@ import { demandWords, Scheduler, type JobDemand, type JobRecord, type NodeDemand
 import type { Task } from '../task';
 import { mountsOf } from './mounts';
 import type { Queue } from './queue';
+import { unsettled, until } from './waiting';
 
 // Longer than a login takes that asks nobody.
 const REMIND_MS = 15_000;
@@ -191,33 +192,12 @@ async function enqueue(
 }
 
 /** Resolves when every node of the cluster has been reached or has failed once. */
-function settled(queue: Queue, name: string, { say, signal }: LaunchWatcher): Promise<void> {
-  const waiting = (): string[] =>
-    (queue.view(name)?.nodes ?? []).flatMap(({ name: node, link }) =>
-      link.state === 'idle' || link.state === 'connecting' ? [node] : [],
-    );
-  return new Promise((resolve, reject) => {
-    const remind = setInterval(() => {
-      const others =
-        queue.role === 'client' ? ' (perhaps a VS Code window or another terminal is asked)' : '';
-      say(`still connecting to ${waiting().join(', ')}${others}`);
-    }, REMIND_MS);
-    const end = (work: () => void): void => {
-      clearInterval(remind);
-      stop();
-      signal.removeEventListener('abort', abort);
-      work();
-    };
-    const abort = (): void =>
-      end(() => reject(new QueueError('refused', `the launch of ${name} was cancelled`)));
-    const check = (): void => {
-      if (waiting().length === 0) end(resolve);
-    };
-    const stop = queue.onDidChange(check);
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-    else check();
-  });
+async function settled(queue: Queue, name: string, { say, signal }: LaunchWatcher): Promise<void> {
+  const waiting = (): string[] => unsettled(queue.view(name));
+  const others = queue.role === 'client' ? ' (perhaps a VS Code window or another terminal is asked)' : '';
+  const remind = setInterval(() => say(`still connecting to ${waiting().join(', ')}${others}`), REMIND_MS);
+  const met = await until(queue, () => waiting().length === 0, signal).finally(() => clearInterval(remind));
+  if (!met) throw new QueueError('refused', `the launch of ${name} was cancelled`);
 }
 
 /** A node of the cluster, and why it cannot be used. */
