@@ -10,6 +10,8 @@ export interface Shown {
   /** In the order of their rows. */
   readonly jobs: readonly JobView[];
   readonly byId: ReadonlyMap<number, JobView>;
+  /** Those of them that were submitted together, by their group. */
+  readonly groups: ReadonlyMap<number, readonly JobView[]>;
   /** There are older ones. */
   readonly more: boolean;
 }
@@ -56,8 +58,8 @@ export class ShownJobs {
   }
 
   /** The jobs of a group that have rows. */
-  members(queue: Queue, cluster: string, group: number): JobView[] {
-    return membersOf(this.jobs(queue, cluster).jobs, group);
+  members(queue: Queue, cluster: string, group: number): readonly JobView[] {
+    return this.jobs(queue, cluster).groups.get(group) ?? [];
   }
 
   /**
@@ -75,8 +77,10 @@ export class ShownJobs {
       limit += missing;
       jobs = queue.jobs(cluster, limit + 1);
     }
+    const rows = byPlace(jobs.filter(({ record }, index) => index < limit || isOnNodes(record.status)));
     const shown = {
-      jobs: byPlace(jobs.filter(({ record }, index) => index < limit || isOnNodes(record.status))),
+      jobs: rows,
+      groups: byGroup(rows),
       byId: new Map(jobs.map((job) => [job.record.id, job])),
       more: jobs.length > limit,
     };
@@ -100,9 +104,16 @@ export class ShownJobs {
   }
 }
 
-/** Those of a group, of jobs. */
-export function membersOf(jobs: readonly JobView[], group: number): JobView[] {
-  return jobs.filter(({ record }) => record.group?.id === group);
+function byGroup(jobs: readonly JobView[]): Map<number, JobView[]> {
+  const groups = new Map<number, JobView[]>();
+  for (const job of jobs) {
+    const { group } = job.record;
+    if (!group) continue;
+    const members = groups.get(group.id);
+    if (members) members.push(job);
+    else groups.set(group.id, [job]);
+  }
+  return groups;
 }
 
 /** Jobs, newest first, with those that wait by their places in the queue: the lowest of them is the next to start. */

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { Queue } from '../control';
-import type { JobView } from '../engine';
+import type { ClusterView, JobView } from '../engine';
 import { deviceLabel } from '../queue';
 import type { WindowQueue } from '../window';
 import { DrawnRows, type Row } from './drawn';
@@ -21,7 +21,7 @@ import {
   type Element,
 } from './elements';
 import { Paced } from './paced';
-import { membersOf, ShownJobs } from './shown';
+import { ShownJobs } from './shown';
 
 // A burst of events is shown at most this often; the first of them at once. VS Code asks for rows when it was not told of
 // changes for 200 ms (its ExtHostTreeView): if told more often it would show nothing for as long as jobs come and go.
@@ -84,7 +84,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
       const queue = this.window.queue ?? (await this.window.open().catch(() => undefined));
       if (!queue) return [];
       this.connectAll();
-      return this.drawn.draw('', this.clusters(queue));
+      return this.drawn.draw('', clusterRows(queue.views()));
     }
     const { queue } = this.window;
     return queue ? this.drawn.draw(keyOf(element), this.below(queue, element)) : [];
@@ -133,13 +133,6 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
     this.changed.dispose();
   }
 
-  private clusters(queue: Queue): Row<Element>[] {
-    return queue.views().map((view) => {
-      const element = { kind: 'cluster', cluster: view.name } as const;
-      return { key: keyOf(element), element, state: '', looks: looksOf(clusterItem(view)) };
-    });
-  }
-
   /** The rows below one. */
   private below(queue: Queue, parent: Element): Row<Element>[] {
     switch (parent.kind) {
@@ -152,7 +145,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
         const view = this.shown.view(queue, cluster)?.nodes.find(({ name }) => name === node);
         return (view?.usage?.devices ?? []).map((usage) => {
           const element = { kind: 'device', cluster, node, index: usage.index } as const;
-          return { key: keyOf(element), element, state: looksOf(deviceItem(element, usage)), looks: '' };
+          return rowOf(element, '', looksOf(deviceItem(element, usage)));
         });
       }
       default:
@@ -163,33 +156,28 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   private ofCluster(queue: Queue, cluster: string): Row<Element>[] {
     const shown = this.shown.look(queue, cluster);
     if (!shown) return [];
-    const { view, jobs, more } = shown;
-    const row = (element: Element, item: vscode.TreeItem): Row<Element> => ({
-      key: keyOf(element),
-      element,
-      state: '',
-      looks: looksOf(item),
-    });
-    const groups = new Set<number>();
+    const { view, jobs, groups, more } = shown;
     const rows = view.nodes.map((node) =>
-      row({ kind: 'node', cluster, node: node.name }, nodeItem(cluster, node)),
+      rowOf({ kind: 'node', cluster, node: node.name }, looksOf(nodeItem(cluster, node))),
     );
     for (const job of jobs) {
       const { group } = job.record;
-      if (!group) rows.push(jobRow(job));
-      else if (!groups.has(group.id)) {
-        // One row for all jobs of a group, where its newest is.
-        groups.add(group.id);
-        const element = { kind: 'group', cluster, id: group.id } as const;
-        rows.push(row(element, groupItem(element, view, membersOf(jobs, group.id))));
+      if (!group) {
+        rows.push(jobRow(job));
+        continue;
       }
+      // One row for all jobs of a group, where its newest is.
+      const members = groups.get(group.id) ?? [];
+      if (members[0] !== job) continue;
+      const element = { kind: 'group', cluster, id: group.id } as const;
+      rows.push(rowOf(element, looksOf(groupItem(element, view, members))));
     }
     if (more) {
       const element = { kind: 'more', cluster } as const;
-      rows.push(row(element, moreItem(element)));
+      rows.push(rowOf(element, looksOf(moreItem(element))));
     } else if (view.archived !== undefined) {
       const element = { kind: 'archive', cluster } as const;
-      rows.push(row(element, archiveItem(element, view.archived)));
+      rows.push(rowOf(element, looksOf(archiveItem(element, view.archived))));
     }
     return rows;
   }
@@ -213,7 +201,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
     this.view.badge =
       running === 0 ? undefined : { value: running, tooltip: vscode.l10n.t('{0} jobs on nodes', running) };
     if (!queue) return;
-    const root = this.drawn.changes('', this.clusters(queue));
+    const root = this.drawn.changes('', clusterRows(views));
     if (!root.same) {
       // A cluster came or went.
       this.changed.fire(undefined);
@@ -238,8 +226,15 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   }
 }
 
+function clusterRows(views: readonly ClusterView[]): Row<Element>[] {
+  return views.map((view) => rowOf({ kind: 'cluster', cluster: view.name }, looksOf(clusterItem(view))));
+}
+
 function jobRow(job: JobView): Row<Element> {
   const { cluster, id } = job.record;
-  const element = { kind: 'job', cluster, id } as const;
-  return { key: keyOf(element), element, state: jobState(job), looks: jobWords(job) };
+  return rowOf({ kind: 'job', cluster, id }, jobWords(job), jobState(job));
+}
+
+function rowOf(element: Element, looks: string, state = ''): Row<Element> {
+  return { key: keyOf(element), element, looks, state };
 }
