@@ -4,8 +4,9 @@ import path from 'node:path';
 import type { TestNode } from '../support/sshd';
 import { cronRuns, fakeCrontab, rebootLines, runAtBoot } from '../support/fakeCron';
 import { haveSshd } from '../support/sshd';
-import { World } from '../support/world';
-import { Ledger } from './ledger';
+import type { World } from '../support/world';
+import { eachWorld } from './eachWorld';
+import type { Ledger } from './ledger';
 import { noneLeft, powerOff } from './processes';
 import { pause, throwDice, times } from './scale';
 import { balanced, stagedIn } from './stagedWorld';
@@ -22,11 +23,7 @@ for (const [way, env] of [
     this.timeout(120_000);
     let world: World;
     let ledger: Ledger;
-    beforeEach(() => {
-      world = new World();
-      ledger = new Ledger(path.join(world.home, 'ledger'));
-    });
-    afterEach(() => world.close());
+    eachWorld((...made) => ([world, ledger] = made));
 
     const task = (gpus: number, seconds: number): string =>
       ledger.task({ owner: 'c', gpus, lines: LINES, seconds });

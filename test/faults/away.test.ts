@@ -7,8 +7,9 @@ import { promisify } from 'node:util';
 import { median } from '../../bench/statistics';
 import type { JobRecord } from '../../src/queue';
 import { haveSshd, type GpuOfNode } from '../support/sshd';
-import { World } from '../support/world';
+import type { World } from '../support/world';
 import type { AwayJob, AwayReport, AwaySettings } from './awayHost';
+import { eachWorld } from './eachWorld';
 import { Ledger } from './ledger';
 import { buildProgram, noneLeft, startProgram } from './processes';
 import { Replay, seenOn, type Seen } from './replay';
@@ -32,11 +33,7 @@ describe('a queue whose laptop is closed', function () {
   this.timeout(long ? 600_000 : 120_000);
   let world: World;
   let ledger: Ledger;
-  beforeEach(() => {
-    world = new World();
-    ledger = new Ledger(path.join(world.home, 'ledger'));
-  });
-  afterEach(() => world.close());
+  eachWorld((...made) => ([world, ledger] = made));
 
   const V100: GpuOfNode = { name: 'Tesla V100-SXM2-16GB', count: 4, memoryMiB: 16_384 };
   const V100_32: GpuOfNode = { name: 'Tesla V100-SXM2-32GB', count: 3, memoryMiB: 32_768 };

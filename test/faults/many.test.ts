@@ -3,8 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Engine } from '../../src/engine';
 import { haveSshd } from '../support/sshd';
-import { taskOf, World } from '../support/world';
-import { assertLog, Ledger } from './ledger';
+import { taskOf, type World } from '../support/world';
+import { eachWorld } from './eachWorld';
+import { assertLog, type Ledger } from './ledger';
 import { noneLeft } from './processes';
 import { long, times } from './scale';
 
@@ -15,11 +16,7 @@ describe('very many', function () {
   this.timeout(long ? 3_600_000 : 120_000);
   let world: World;
   let ledger: Ledger;
-  beforeEach(() => {
-    world = new World();
-    ledger = new Ledger(path.join(world.home, 'ledger'));
-  });
-  afterEach(() => world.close());
+  eachWorld((...made) => ([world, ledger] = made));
 
   it('submits in one go are all accepted, in order, and each runs once', async () => {
     const count = times('SUBMITS', 1_000, 5_000);

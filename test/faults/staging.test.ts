@@ -6,7 +6,8 @@ import type { JobRecord } from '../../src/queue';
 import { haveSshd, type TestNode } from '../support/sshd';
 import { World } from '../support/world';
 import type { HostSettings } from './engineHost';
-import { Ledger } from './ledger';
+import { eachWorld } from './eachWorld';
+import type { Ledger } from './ledger';
 import { buildProgram, jobProcesses, kill, noneLeft, powerOff, startEngine } from './processes';
 import { long, pause, throwDice, times } from './scale';
 import { assertLogInOrder, balanced, stagedIn } from './stagedWorld';
@@ -19,11 +20,7 @@ describe('jobs that wait on their nodes', function () {
   this.timeout(long ? 3_600_000 : 120_000);
   let world: World;
   let ledger: Ledger;
-  beforeEach(() => {
-    world = new World();
-    ledger = new Ledger(path.join(world.home, 'ledger'));
-  });
-  afterEach(() => world.close());
+  eachWorld((...made) => ([world, ledger] = made));
 
   const task = (gpus: number, seconds: number, more = ''): string =>
     ledger.task({ owner: 'c', gpus, lines: LINES, seconds, more });

@@ -4,9 +4,10 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { JobRecord } from '../../src/queue';
 import { haveSshd } from '../support/sshd';
-import { World } from '../support/world';
+import type { World } from '../support/world';
 import type { HostSettings } from './engineHost';
-import { assertLog, Ledger } from './ledger';
+import { eachWorld } from './eachWorld';
+import { assertLog, type Ledger } from './ledger';
 import { buildProgram, noneLeft, startEngine } from './processes';
 import { long, pause, throwDice, times } from './scale';
 
@@ -21,11 +22,7 @@ describe('a world that is not as one would like', function () {
   this.timeout(long ? 3_600_000 : 120_000);
   let world: World;
   let ledger: Ledger;
-  beforeEach(() => {
-    world = new World();
-    ledger = new Ledger(path.join(world.home, 'ledger'));
-  });
-  afterEach(() => world.close());
+  eachWorld((...made) => ([world, ledger] = made));
 
   const balanced = async (): Promise<JobRecord[]> => {
     const records = world.engine.jobs('c', 100_000).map(({ record }) => record);
