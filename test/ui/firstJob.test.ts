@@ -37,6 +37,12 @@ for (const theme of ['Light', 'Dark']) {
 
     it('runs a task file from the explorer and shows its output', async () => {
       await window.openFile('train.task.yaml');
+      // By then the theme and the language are there too.
+      await window.page
+        .locator('.codelens-decoration')
+        .filter({ hasText: 'Exec on Cluster…' })
+        .first()
+        .waitFor();
       await picture('task-file');
       const menu = await window.rightClickFile('train.task.yaml');
       await menu.pick('Exec on Cluster…');

@@ -47,8 +47,10 @@ describe('a person who launches their first cluster', function () {
     const menu = await window.rightClickFile('train.task.yaml');
     await menu.pick('Launch Cluster…');
     const widget = window.page.locator('.quick-input-widget');
+    const fresh = widget.getByRole('option').filter({ hasText: 'New cluster…' });
+    await fresh.waitFor();
     await window.screenshot('launch-where');
-    await widget.getByRole('option').filter({ hasText: 'New cluster…' }).click();
+    await fresh.click();
     for (const host of ['gpu-box-1', 'gpu-box-2', 'laptop'])
       await widget.locator('.monaco-list-row').filter({ hasText: host }).first().click();
     await window.screenshot('launch-hosts');
