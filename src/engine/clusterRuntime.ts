@@ -117,6 +117,7 @@ export class ClusterRuntime {
       isStaged: (uuid) => this.staging.has(uuid),
       recall: (uuid) => this.staging.recall(uuid),
       drop: (uuid) => this.drop(uuid),
+      requeued: () => this.staging.requeued(),
       now: () => host.now(),
     });
     this.nodes = new ClusterNodes(definition, this.scheduler, {
@@ -228,7 +229,6 @@ export class ClusterRuntime {
   /** Changes a waiting job's place; resolves when that is stored. @throws QueueError `not-waiting`, `no-job` */
   async reorder(record: JobRecord, change: Reorder): Promise<void> {
     const durable = this.waiting.reorder(record, change);
-    this.staging.moved();
     this.pump();
     await durable;
   }
@@ -236,6 +236,7 @@ export class ClusterRuntime {
   /** Takes back a job that could not be stored. */
   withdraw(record: JobRecord): void {
     if (this.waiting.take(record.uuid)) this.scheduler.remove(record.uuid);
+    this.staging.requeued();
   }
 
   /** Whether a job that is cancelled waits only for the word of nodes that can be reached. */
@@ -457,6 +458,8 @@ export class ClusterRuntime {
   private dispatch(id: string, placement: Placement): void {
     const record = this.waiting.take(id);
     if (!record) return;
+    // Others may come after it, which can be staged where it runs.
+    this.staging.requeued();
     const run = new JobRun(record, placement, this.runHost);
     this.runs.set(id, run);
     // Durable before it is sent: after a crash the job is asked for where it may have been started.

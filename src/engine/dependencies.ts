@@ -23,6 +23,11 @@ export class Dependencies {
     return [...(this.missing.get(uuid) ?? [])];
   }
 
+  /** Whether others wait for a job. */
+  isAwaited(uuid: string): boolean {
+    return this.dependents.has(uuid);
+  }
+
   /** A job has ended: which jobs may start now, and which never will. */
   settle(record: JobRecord): { freed: string[]; doomed: string[] } {
     const waiting = [...(this.dependents.get(record.uuid) ?? [])];

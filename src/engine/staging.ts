@@ -1,4 +1,4 @@
-import type { ClusterDefinition } from '../cluster';
+import type { ClusterDefinition, NodeDefinition } from '../cluster';
 import { SessionClosedError, type AgentSession, type NodeJobState } from '../node';
 import type { JobRecord } from '../queue';
 import { rankUuid } from './jobRun';
@@ -51,6 +51,8 @@ type Phase = 'planned' | 'sent' | 'staged' | 'unsure';
 
 interface Entry {
   readonly uuid: string;
+  /** Devices, or CPUs for a job without. */
+  readonly weight: number;
   /** The nodes that may start it: one, or those that share a home. */
   readonly nodes: readonly string[];
   phase: Phase;
@@ -84,6 +86,15 @@ const HEARD_MS = 15_000;
  */
 export class Staging {
   private readonly entries = new Map<string, Entry>();
+  /** By the first of the nodes that may start them: how many entries there are, and their weight. */
+  private readonly amounts = new Map<string, Amount>();
+  /** The queue, its order, or what a job comes after has changed since the last look at it. */
+  private stale = true;
+  /** What the last look found of the nodes, and of homes that had no room for all that waits. */
+  private looked: { readonly nodes: readonly NodeLook[]; readonly full: readonly Home[] } = {
+    nodes: [],
+    full: [],
+  };
   private readonly queue: Entry[] = [];
   private readonly recalls = new Set<Entry>();
   /** Sessions that were asked for all that their nodes have. */
@@ -104,8 +115,9 @@ export class Staging {
   /** A job of the store that was staged when the last engine stopped; it is asked for when its nodes are reached. */
   restore(record: JobRecord): void {
     if (!record.staged) return;
-    this.entries.set(record.uuid, {
+    this.enter({
       uuid: record.uuid,
+      weight: weightOf(record),
       nodes: record.staged.nodes,
       phase: 'unsure',
       name: undefined,
@@ -152,6 +164,13 @@ export class Staging {
     let size = 0;
     for (const { phase } of this.entries.values()) if (phase === 'staged') size++;
     return size;
+  }
+
+  /** What waits, in which order, or what it comes after has changed: the queue is looked at anew. */
+  requeued(): void {
+    this.stale = true;
+    this.places = undefined;
+    this.plan();
   }
 
   /** Something has changed: what should be staged and is not, soon will be. */
@@ -201,12 +220,6 @@ export class Staging {
     }
   }
 
-  /** The job's place in the queue has changed. */
-  moved(): void {
-    this.places = undefined;
-    this.plan();
-  }
-
   /** The node says that it has started the job. */
   taken(uuid: string, node: string, state: NodeJobState): void {
     const entry = this.entries.get(uuid);
@@ -241,7 +254,7 @@ export class Staging {
     if (asked.length > 0) await this.takeBack(node, session, asked);
     const strays = [...names].filter(([uuid]) => this.isStray(uuid.slice(0, uuid.lastIndexOf('-'))));
     await session.recall(strays.map(([, name]) => name));
-    this.plan();
+    this.requeued();
   }
 
   /** A job of ours that lies on a node though it was given up, by a request that a broken connection still carried. */
@@ -271,25 +284,44 @@ export class Staging {
 
   /** Plans and sends what waits and is not staged, up to what a home may have. */
   private fill(): void {
-    const homes = this.resting ? [] : this.homes();
-    if (homes.length > 0) {
-      let gang = false;
-      let passed = 0;
-      const renames = new Map<Home, [string, string][]>();
-      for (const record of this.host.waiting()) {
-        const behind = gang;
-        if (record.demand.numNodes > 1 && record.held !== true) gang = true;
-        const entry = this.entries.get(record.uuid);
-        if (entry) this.rename(entry, record, behind, homes, renames);
-        else if (passed++ > LOOK || homes.every((home) => home.full)) break;
-        else if (isStageable(record) && this.assign(record, homes, behind)) passed--;
-      }
-      for (const [home, names] of renames) {
-        home.nodes[0]?.session.rekey(names).catch(() => undefined);
-        this.places = undefined;
-      }
+    const open = this.resting ? [] : this.host.open();
+    const nodes = open.map(({ node, session }) => this.look(node, session));
+    if (
+      this.stale ||
+      this.looked.full.some((home) => this.isHalfEmpty(home)) ||
+      differ(nodes, this.looked.nodes)
+    ) {
+      this.stale = false;
+      const homes = this.homes(nodes);
+      if (homes.length > 0) this.lookThrough(homes);
+      this.looked = { nodes, full: homes.filter((home) => home.full) };
     }
     this.send();
+  }
+
+  /** Assigns what waits to homes, and renames what has got another place. */
+  private lookThrough(homes: readonly Home[]): void {
+    let gang = false;
+    let passed = 0;
+    // One that comes after a job which is assigned only later in this look.
+    let early = false;
+    const renames = new Map<Home, [string, string][]>();
+    for (const record of this.host.waiting()) {
+      const behind = gang;
+      if (record.demand.numNodes > 1 && record.held !== true) gang = true;
+      const entry = this.entries.get(record.uuid);
+      if (entry) this.rename(entry, record, behind, homes, renames);
+      else if (passed++ > LOOK || homes.every((home) => home.full)) break;
+      else if (!isStageable(record)) continue;
+      else if (this.assign(record, homes, behind)) {
+        passed--;
+        if (early) this.requeued();
+      } else early ||= this.host.unfinished(record.uuid).length > 0;
+    }
+    for (const [home, names] of renames) {
+      home.nodes[0]?.session.rekey(names).catch(() => undefined);
+      this.places = undefined;
+    }
   }
 
   /** A staged job whose place has changed gets its new name. */
@@ -320,11 +352,13 @@ export class Staging {
     );
     const [best] = able.sort((a, b) => a.load - b.load);
     if (!best) return false;
-    best.add(weightOf(record));
+    const weight = weightOf(record);
+    best.add({ count: 1, weight });
     const nodes = best.nodes.filter(({ want }) => want(record) !== undefined).map(({ node }) => node);
     const { uuid } = record;
     const entry: Entry = {
       uuid,
+      weight,
       nodes,
       phase: 'planned',
       name: undefined,
@@ -333,7 +367,7 @@ export class Staging {
       via: undefined,
       abort: new AbortController(),
     };
-    this.entries.set(uuid, entry);
+    this.enter(entry);
     this.queue.push(entry);
     return true;
   }
@@ -367,7 +401,7 @@ export class Staging {
       if (given()) return;
       this.resting ??= setTimeout(() => {
         this.resting = undefined;
-        this.plan();
+        this.requeued();
       }, RETRY_MS);
       this.release(entry);
       return;
@@ -475,7 +509,7 @@ export class Staging {
     } catch {
       // Asked again when the node is back: `recall` is still set.
     }
-    this.plan();
+    this.requeued();
   }
 
   /** What one node says of a job that is not staged there: it has it, or (of several that share a home) another has. */
@@ -514,6 +548,9 @@ export class Staging {
       this.recalls.add(entry);
       this.plan();
     }
+    // Moved while it was on its way.
+    const record = this.host.find(entry.uuid);
+    if (record && entry.name?.startsWith(`${wantKey(record, entry.reserved)}.`) !== true) this.requeued();
     this.host.changed();
   }
 
@@ -523,11 +560,21 @@ export class Staging {
     if (before === 'unsure') this.host.reached(entry.uuid, true);
     void this.host.store(entry.uuid, undefined).catch(() => undefined);
     this.host.recalled(entry.uuid);
-    this.plan();
+    this.requeued();
+  }
+
+  private enter(entry: Entry): void {
+    this.entries.set(entry.uuid, entry);
+    this.count(entry, 1);
+  }
+
+  private count({ nodes: [first = ''], weight }: Entry, by: 1 | -1): void {
+    const before = this.amounts.get(first) ?? NOTHING;
+    this.amounts.set(first, { count: before.count + by, weight: before.weight + by * weight });
   }
 
   private forget(entry: Entry): void {
-    this.entries.delete(entry.uuid);
+    if (this.entries.delete(entry.uuid)) this.count(entry, -1);
     entry.abort.abort();
     this.wakeWaiters();
     this.recalls.delete(entry);
@@ -561,13 +608,22 @@ export class Staging {
     return places;
   }
 
+  private look(node: string, session: AgentSession): NodeLook {
+    const definition = this.host.definition().nodes.find(({ name }) => name === node);
+    return {
+      node,
+      session,
+      definition,
+      usable: definition?.inventory !== undefined && !this.host.closed(node),
+    };
+  }
+
   /** The homes that can be reached now, with what is staged on each. */
-  private homes(): Home[] {
-    const definition = this.host.definition();
+  private homes(nodes: readonly NodeLook[]): Home[] {
     const homes = new Map<string, Home>();
-    for (const { node, session } of this.host.open()) {
-      const known = definition.nodes.find(({ name }) => name === node);
-      if (!known?.inventory || this.host.closed(node)) continue;
+    for (const { node, session, definition, usable } of nodes) {
+      if (!usable || !definition?.inventory) continue;
+      const { inventory } = definition;
       const home = homes.get(session.home) ?? new Home();
       homes.set(session.home, home);
       const wants = new Map<JobRecord['demand'], string | undefined>();
@@ -575,21 +631,48 @@ export class Staging {
         node,
         session,
         want: ({ demand }) => {
-          if (!wants.has(demand))
-            wants.set(demand, wantLine({ definition: known, id: session.node }, demand));
+          if (!wants.has(demand)) wants.set(demand, wantLine({ definition, id: session.node }, demand));
           return wants.get(demand);
         },
       });
-      home.share(known.inventory.devices.length || known.inventory.cpus, this.host.load(node));
-    }
-    const byNode = new Map([...homes.values()].flatMap((home) => home.nodes.map(({ node }) => [node, home])));
-    for (const { uuid, nodes } of this.entries.values()) {
-      const home = byNode.get(nodes[0] ?? '');
-      const record = home && this.host.find(uuid);
-      if (record) home.add(weightOf(record));
+      home.share(inventory.devices.length || inventory.cpus, this.host.load(node));
+      home.add(this.amounts.get(node) ?? NOTHING);
     }
     return [...homes.values()];
   }
+
+  /** Whether a home that was full has room for many again: a few would not be worth a look at all that waits. */
+  private isHalfEmpty({ nodes }: Home): boolean {
+    const left = nodes.reduce((sum, { node }) => sum + (this.amounts.get(node)?.count ?? 0), 0);
+    return left <= MOST / 2;
+  }
+}
+
+/** How many jobs, and what they weigh together. */
+interface Amount {
+  readonly count: number;
+  readonly weight: number;
+}
+
+const NOTHING: Amount = { count: 0, weight: 0 };
+
+/** A node as it is when the queue is looked at. */
+interface NodeLook {
+  readonly node: string;
+  readonly session: AgentSession;
+  readonly definition: NodeDefinition | undefined;
+  /** It may be given jobs. */
+  readonly usable: boolean;
+}
+
+function differ(some: readonly NodeLook[], others: readonly NodeLook[]): boolean {
+  return (
+    some.length !== others.length ||
+    some.some(({ session, definition, usable }, at) => {
+      const other = others[at];
+      return session !== other?.session || definition !== other.definition || usable !== other.usable;
+    })
+  );
 }
 
 /** Nodes that share a home, mostly one. */
@@ -608,8 +691,8 @@ class Home {
     this.taken += load * capacity;
   }
 
-  add(weight: number): void {
-    this.count++;
+  add({ count, weight }: Amount): void {
+    this.count += count;
     this.taken += weight;
   }
 

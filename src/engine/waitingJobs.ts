@@ -17,6 +17,8 @@ export interface WaitingHost {
   recall(uuid: string): void;
   /** The scheduler forgets a job that waits, or that was about to be dispatched. */
   drop(uuid: string): void;
+  /** What waits, in which order, or what it comes after has changed. */
+  requeued(): void;
   now(): number;
 }
 
@@ -51,6 +53,7 @@ export class WaitingJobs {
     const astray = record.staged !== undefined;
     if (astray) this.astray.add(record.uuid);
     this.scheduler.submit({ ...schedulerJob(record), held: held || astray || record.held === true });
+    this.host.requeued();
     const failed = others.find((other) => other && isFinished(other.status) && other.status !== 'SUCCEEDED');
     if (failed) this.end(record, dependencyWords(failed));
     else if (record.cancelling === true && !astray) this.end(record, record.message);
@@ -59,6 +62,7 @@ export class WaitingJobs {
   /** A launch came to nothing: the job waits again; the scheduler knows. */
   putBack(record: JobRecord): void {
     this.jobs.set(record.uuid, record);
+    this.host.requeued();
   }
 
   /** A job that waits. */
@@ -157,11 +161,13 @@ export class WaitingJobs {
       held: this.isHeld(moved),
     });
     if (change.held === true) this.host.recall(record.uuid);
+    this.host.requeued();
     return this.host.patch(waiting, patch);
   }
 
   /** A job has ended: those that came after it may start, or never will. */
   settled(record: JobRecord): void {
+    if (this.dependencies.isAwaited(record.uuid)) this.host.requeued();
     const { freed, doomed } = this.dependencies.settle(record);
     for (const uuid of freed) {
       const waiting = this.jobs.get(uuid);
@@ -195,6 +201,7 @@ export class WaitingJobs {
     }
     this.take(record.uuid);
     this.host.drop(record.uuid);
+    this.host.requeued();
     const patch: JobPatch = {
       status: 'CANCELLED',
       cancelling: false,
