@@ -1,3 +1,4 @@
+import type { LifeClock } from './lifeSigns';
 import type { Prompter } from './transport';
 
 /** How to log in to a host that the ssh config does not know. */
@@ -17,8 +18,8 @@ export interface SshContext {
   readonly prompter: Prompter | undefined;
   /** Of the destination itself; hosts on the way to it have what the ssh config says. */
   readonly login?: Login | undefined;
-  /** How a dead connection is noticed, where the ssh config has no ServerAliveInterval; 12 s, three times, if absent. */
-  readonly keepalive?: { readonly intervalMs: number; readonly countMax: number };
+  /** How a dead connection is noticed, also where the ssh config has no ServerAliveInterval; `LIFE_CLOCK` if absent. */
+  readonly life?: LifeClock;
   /** `absent`: the system's ssh cannot help, so ask a person rather than give up in its favour. */
   readonly openSsh?: 'absent';
 }

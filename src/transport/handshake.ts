@@ -10,9 +10,6 @@ import { Authentication } from './sshAuth';
 import type { SshOptions } from './sshOptions';
 import { ConnectError } from './transport';
 
-// ssh2 gives up one interval after the last unanswered question: 48 s.
-const KEEPALIVE = { intervalMs: 12_000, countMax: 3 };
-
 /** The host behind a carrier: how the user calls it, its options, and the keys it is known by. */
 export interface HostToEnter {
   readonly node: string;
@@ -135,7 +132,7 @@ export async function logIn(
       username: options.user,
       // ssh2's own clock runs on while a person types; ours stands still.
       readyTimeout: 0,
-      ...keepalive(options, context),
+      ...keepalive(options),
       authHandler: auth.handler as NonNullable<ConnectConfig['authHandler']>,
       ...serverHostKeys(known.knownTypes()),
       hostVerifier: verifyHost,
@@ -145,14 +142,13 @@ export async function logIn(
   client.removeAllListeners('close');
 }
 
-function keepalive(
-  { serverAliveInterval, serverAliveCountMax }: SshOptions,
-  context: SshContext,
-): Pick<ConnectConfig, 'keepaliveInterval' | 'keepaliveCountMax'> {
-  if (serverAliveInterval > 0)
-    return { keepaliveInterval: serverAliveInterval * 1000, keepaliveCountMax: serverAliveCountMax };
-  const { intervalMs, countMax } = context.keepalive ?? KEEPALIVE;
-  return { keepaliveInterval: intervalMs, keepaliveCountMax: countMax };
+/** What the user's ssh config asks for; a connection is watched over in any case, see `watchLife`. */
+function keepalive({
+  serverAliveInterval,
+  serverAliveCountMax,
+}: SshOptions): Pick<ConnectConfig, 'keepaliveInterval' | 'keepaliveCountMax'> {
+  if (serverAliveInterval === 0) return {};
+  return { keepaliveInterval: serverAliveInterval * 1000, keepaliveCountMax: serverAliveCountMax };
 }
 
 async function withProxyWords(error: Error & { level?: string }, carrier: Carrier): Promise<Error> {

@@ -4,10 +4,10 @@ import type { SshContext } from './context';
 import { throughDoor } from './doors';
 import { logIn } from './handshake';
 import { knownHostsOf } from './hostKeys';
+import { watchLife, type LifeClock } from './lifeSigns';
 import { openCarrier } from './socket';
 import { sshOptions, type SshOptions } from './sshOptions';
 import { ConnectError, type Channel, type Transport } from './transport';
-import { watchWaking } from './waking';
 
 /** No chain of jump hosts is longer; one that is goes round in a circle. */
 const MOST_HOPS = 8;
@@ -22,6 +22,8 @@ export class Ssh2Transport implements Transport {
 
   private constructor(
     private readonly client: Client,
+    stream: Duplex,
+    life: LifeClock | undefined,
     private readonly node: string,
     private readonly below: Ssh2Transport | undefined,
     private readonly another: () => Promise<Ssh2Transport>,
@@ -32,16 +34,9 @@ export class Ssh2Transport implements Transport {
     client.on('error', (error) =>
       this.ended(new ConnectError('closed', node, `the connection to ${node} broke: ${error.message}`, true)),
     );
-    this.stopWatching = watchWaking(client, () =>
-      this.ended(
-        new ConnectError(
-          'closed',
-          node,
-          `the connection to ${node} did not outlive this machine's sleep`,
-          true,
-        ),
-      ),
-    );
+    const dead = (words: string): void =>
+      this.ended(new ConnectError('closed', node, `the connection to ${node} ${words}`, true));
+    this.stopWatching = watchLife(client, stream, dead, life);
   }
 
   /** @throws ConnectError */
@@ -89,7 +84,7 @@ export class Ssh2Transport implements Transport {
     // Before the carrier: what it says or how it ends while nobody listens would be lost.
     const known = await knownHostsOf(options);
     const client = new Client();
-    await throughDoor(node, `${options.host}:${options.port}`, signal, async () => {
+    const stream = await throughDoor(node, `${options.host}:${options.port}`, signal, async () => {
       const carrier = below
         ? { stream: await below.forward(options.host, options.port), lastWords: () => Promise.resolve('') }
         : await openCarrier(node, options, signal);
@@ -99,8 +94,11 @@ export class Ssh2Transport implements Transport {
         carrier.stream.destroy();
         throw error;
       }
+      return carrier.stream;
     });
-    return new Ssh2Transport(client, node, below, () => Ssh2Transport.connect(node, context));
+    return new Ssh2Transport(client, stream, context.life, node, below, () =>
+      Ssh2Transport.connect(node, context),
+    );
   }
 
   async exec(command: string): Promise<Channel> {

@@ -4,14 +4,15 @@ import { gaveUp } from './socket';
 import { destinationArgs } from './sshOptions';
 import { ConnectError, type Channel, type Transport } from './transport';
 
-/** As for ssh2: a dead connection is noticed within a minute. */
+/** As for ssh2: a dead connection is noticed in about a minute. */
 const OPTIONS = {
   BatchMode: 'yes',
   // A master would outlive us, and its MaxSessions be shared with the user's own terminals.
   ControlMaster: 'no',
   ControlPath: 'none',
-  ServerAliveInterval: '15',
-  ServerAliveCountMax: '3',
+  // It asks only who was silent for so long, which the engine's own check of a node sees to that it is not.
+  ServerAliveInterval: '35',
+  ServerAliveCountMax: '1',
   ForwardAgent: 'no',
   ClearAllForwardings: 'yes',
   RemoteCommand: 'none',
