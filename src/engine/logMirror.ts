@@ -1,9 +1,10 @@
 import { writeSync } from 'node:fs';
-import { mkdir, open, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
+import { rm, stat, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentSession } from '../node';
 import type { JobRecord } from '../queue';
 import { Emitter } from './emitter';
+import { GrowingFile } from './growingFile';
 import { droppedLine, logParts, newest, partFile, piecesOf, writeParts, type LogPart } from './logParts';
 import { MergedScan, RankLines, rankPrefix } from './rankMerge';
 
@@ -79,7 +80,7 @@ export class LogMirror {
   private readonly troubled = new Emitter<Error>();
   private ranks: Rank[] = [];
   private parts: readonly LogPart[] = [];
-  private handle: FileHandle | undefined;
+  private handle: GrowingFile | undefined;
   private bytes = 0;
   private opened = false;
   private ready: Promise<void> | undefined;
@@ -204,24 +205,26 @@ export class LogMirror {
   }
 
   private async openFile(): Promise<void> {
-    await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 });
     this.parts = logParts(this.file);
     const part = newest(this.parts);
-    this.handle ??= await open(partFile(this.file, part.at), 'a+', 0o600);
+    const name = partFile(this.file, part.at);
+    // Most logs were never here before.
+    this.handle ??= GrowingFile.create(name) ?? (await GrowingFile.open(name));
     // Cut by its name below: what was opened to be appended to is cut by no handle on Windows.
     const text = Buffer.from(part.text);
-    let { size } = await this.handle.stat();
+    let { size } = this.handle;
     if (size < text.length) {
-      await truncate(partFile(this.file, part.at), 0);
-      await this.handle.appendFile(text);
+      await truncate(name, 0);
+      await this.handle.append(text);
       size = text.length;
     }
     if (this.ranks.length > 1) {
       const prefixes = this.ranks.map(({ source }, rank) => rankPrefix(rank, source.node));
       const scan = new MergedScan(prefixes);
-      for await (const { bytes } of piecesOf(this.file, part.at + text.length)) scan.push(bytes);
+      if (size > text.length)
+        for await (const { bytes } of piecesOf(this.file, part.at + text.length)) scan.push(bytes);
       const complete = text.length + scan.complete;
-      if (complete < size) await truncate(partFile(this.file, part.at), complete);
+      if (complete < size) await truncate(name, complete);
       size = complete;
       this.ranks.forEach((rank, index) => {
         rank.lines = new RankLines(prefixes[index] ?? '');
@@ -244,15 +247,15 @@ export class LogMirror {
     rank.offset = offset;
     return this.queue(async () => {
       const offsets = this.ranks.map((other) => (other === rank ? offset : other.written));
-      await this.goOn(offsets, rank.lines ? rank.lines.prefixed(line) : `${await this.lineBreak()}${line}`);
+      await this.goOn(offsets, rank.lines ? rank.lines.prefixed(line) : `${this.lineBreak()}${line}`);
       rank.written = offset;
     });
   }
 
-  private async lineBreak(): Promise<string> {
+  private lineBreak(): string {
     const size = this.bytes - newest(this.parts).at;
-    const read = size > 0 ? await this.handle?.read(Buffer.alloc(1), 0, 1, size - 1) : undefined;
-    return !read || read.buffer[0] === LF ? '' : '\n';
+    const last = size > 0 ? this.handle?.byteAt(size - 1) : LF;
+    return last === undefined || last === LF ? '' : '\n';
   }
 
   /** Adds what came of a rank's log; `written` of the rank follows when it is in the file. */
@@ -297,10 +300,9 @@ export class LogMirror {
         '',
       );
     const buffers = batch.pieces.map(({ bytes }) => bytes);
-    const { bytesWritten = 0 } = (await this.handle?.writev(buffers)) ?? {};
+    const written = (await this.handle?.writev(buffers)) ?? 0;
     // A disk that is full takes a part, and says why with the rest.
-    if (bytesWritten < batch.bytes)
-      await this.handle?.appendFile(Buffer.concat(buffers).subarray(bytesWritten));
+    if (written < batch.bytes) await this.handle?.append(Buffer.concat(buffers).subarray(written));
     for (const { rank, bytes, upTo } of batch.pieces) this.grew(bytes, rank, upTo);
   }
 
@@ -365,10 +367,10 @@ export class LogMirror {
     this.parts = [...kept, part];
     await this.handle?.close();
     this.handle = undefined;
-    this.handle = await open(partFile(this.file, part.at), 'a+', 0o600);
+    this.handle = await GrowingFile.open(partFile(this.file, part.at));
     if (text !== '') {
       const bytes = Buffer.from(text);
-      await this.handle.appendFile(bytes);
+      await this.handle.append(bytes);
       this.tell(bytes);
     }
     for (const { at } of old) {

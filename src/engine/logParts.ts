@@ -26,8 +26,11 @@ const FIRST: LogPart = { at: 0, offsets: [], text: '' };
 
 /** All parts of a log that are kept, in order; the first is always among them. @throws when the list cannot be read */
 export function logParts(file: string): readonly LogPart[] {
+  const list = `${file}.parts`;
+  // Few logs have one, and an error is dear.
+  if (!statSync(list, { throwIfNoEntry: false })) return [FIRST];
   try {
-    const parts = JSON.parse(readFileSync(`${file}.parts`, 'utf8')) as LogPart[];
+    const parts = JSON.parse(readFileSync(list, 'utf8')) as LogPart[];
     return parts[0]?.at === 0 ? parts : [FIRST, ...parts];
   } catch (error) {
     if (isMissing(error)) return [FIRST];

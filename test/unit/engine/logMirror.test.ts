@@ -115,6 +115,24 @@ describe('the mirror of logs', () => {
     await mirror.dispose();
   });
 
+  it('makes its folder, and goes on where its parts end though its first file is gone', async () => {
+    file = path.join(dir, 'lab', 'more', '1-a.log');
+    const log = new NodeLog(10, 'x');
+    log.size = 100;
+    log.gone = [25, 62];
+    let mirror = await open([log], 0);
+    await log.send(25);
+    await log.send(8);
+    const { size } = mirror;
+    await mirror.dispose();
+    rmSync(file);
+    mirror = await open([log], 0);
+    assert.equal(mirror.size, size);
+    await log.finish();
+    assert.equal(mirror.size, size + 30);
+    await mirror.dispose();
+  });
+
   const steps = fc.array(
     fc.record({
       rank: fc.nat(2),
