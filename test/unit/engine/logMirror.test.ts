@@ -123,14 +123,14 @@ describe('the mirror of logs', () => {
     let mirror = await open([log], 0);
     await log.send(25);
     await log.send(8);
-    const { size } = mirror;
     await mirror.dispose();
+    const { size } = mirror;
     rmSync(file);
     mirror = await open([log], 0);
     assert.equal(mirror.size, size);
     await log.finish();
-    assert.equal(mirror.size, size + 30);
     await mirror.dispose();
+    assert.equal(mirror.size, size + 30);
   });
 
   const steps = fc.array(
