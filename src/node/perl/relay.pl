@@ -6,11 +6,17 @@ our $SLICE = 262144;
 our $MOST_WAITING = $ENV{CLUSTER_QUEUE_MOST_WAITING} || 8388608;
 # Seconds between looks at a log that inotify has no room for (fs.inotify.max_user_watches).
 our $POLL = 0.1;
+# Files of logs that are kept open from one line to the next: to open one takes longer than to read what came.
+our $MOST_OPEN = 128;
 our ($MODIFY, $DELETE_SELF, $IGNORED, $Q_OVERFLOW) = (0x2, 0x400, 0x8000, 0x4000);
 
 our ($inotify, $notes, $out, $is_socket, $own);
-our %slots;    # number => { uuid, log, parts, offset, watch, over, dirty }; parts: where they begin, see logs.sh
-our %watched;  # inotify's number => { slot number => 1 }
+# number => { uuid, log, parts, offset, watch, over, dirty, file, next }; parts: where they begin, see logs.sh; file: that of
+# the part at the offset, read up to there, while it is open, and next: where the part after it begins
+our %slots;
+our @opened;     # slots in the order in which their files were opened
+our %watched;    # inotify's number => { slot number => 1 }
+our %unwatched;  # numbers of slots whose logs have to be looked at
 our @dirty;    # slots whose logs may have grown, in turn
 our ($lines, $pending) = ('', '');
 
@@ -57,25 +63,45 @@ sub fill {
 # Returns how many bytes there were from where the slot stands, which is moved on where parts of the log were dropped.
 sub read_log {
   my ($slot) = @_;
+  while ($slot->{file} || open_log_at($slot)) {
+    # The file system failed (a home over NFS): the client asks again, and never takes a part for the whole.
+    my $count = sysread($slot->{file}, $_[1], $SLICE) // end_session();
+    # Where another follows, this one had ended before it was read.
+    return $count if $count || !defined $slot->{next};
+    shut($slot);
+    $slot->{offset} = $slot->{next};
+  }
+  return 0;
+}
+
+# Opens the part of a log that has the slot's offset, which is moved on where that was dropped; fails when there is none.
+sub open_log_at {
+  my ($slot) = @_;
   for (my $looked = 0;;) {
-    my ($start, $next) = find_part($slot);
+    (my $start, $slot->{next}) = find_part($slot);
     if (sysopen(my $log, part_file($slot, $start), 0)) {
       sysseek($log, $slot->{offset} - $start, 0);
-      # The file system failed (a home over NFS): the client asks again, and never takes a part for the whole.
-      my $count = sysread($log, $_[1], $SLICE) // end_session();
-      # Where another follows, this one had ended before it was read.
-      return $count if $count || !defined $next;
-      $slot->{offset} = $next;
+      $slot->{file} = $log;
+      push @opened, $slot;
+      shut(shift @opened) if @opened > $MOST_OPEN;
+      return 1;
     } elsif ($start) {
       # Dropped since they were listed.
       end_session() if $looked++ > 100;
       list_parts($slot);
-    } elsif (defined $next) {
-      $slot->{offset} = $next;
+    } elsif (defined $slot->{next}) {
+      $slot->{offset} = $slot->{next};
     } else {
       return 0;
     }
   }
+}
+
+# Closes what is open of a log: what comes next is looked for anew.
+sub shut {
+  my ($slot) = @_;
+  close $slot->{file} if $slot->{file};
+  undef $slot->{file};
 }
 
 # Where the part begins that has the slot's offset, or would, and the one after it.
@@ -96,6 +122,7 @@ sub part_file {
 
 sub list_parts {
   my ($slot) = @_;
+  shut($slot);
   my ($folder) = $slot->{log} =~ m{(.*)/}s;
   opendir(my $entries, $folder);
   $slot->{parts} = [sort { $a <=> $b } map { /^run\.log\.(\d+)$/ ? $1 : () } $entries ? readdir $entries : ()];
@@ -134,6 +161,7 @@ sub over {
   my ($uuid) = @_;
   for my $number (of_job($uuid)) {
     $slots{$number}{over} = 1;
+    shut($slots{$number});
     mark($number);
   }
 }
@@ -172,11 +200,12 @@ sub watch_log {
   my $slot = $slots{$number};
   list_parts($slot);
   $slot->{watch} = watch(part_file($slot, $slot->{parts}[-1]), $MODIFY);
-  $watched{$slot->{watch}}{$number} = 1 if defined $slot->{watch};
+  if (defined $slot->{watch}) { $watched{$slot->{watch}}{$number} = 1 } else { $unwatched{$number} = 1 }
 }
 
 sub unwatch_log {
   my ($number) = @_;
+  delete $unwatched{$number};
   my $watch = $slots{$number}{watch};
   my $sharing = $watched{$watch // -1} or return;
   delete $sharing->{$number};
@@ -189,7 +218,7 @@ sub unfollow {
   my ($number) = @_;
   return unless $slots{$number};
   unwatch_log($number);
-  delete $slots{$number};
+  shut(delete $slots{$number});
 }
 
 sub watch {

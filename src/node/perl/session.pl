@@ -40,25 +40,34 @@ sub session {
   by_shell('shims') unless -e $AGENT =~ s/\.sh$/.bin/r . '/podman/podman';
   @PRIVATE = ($notes, $out, $events);
   # Not ignored: what is started by exec would inherit that.
-  $SIG{$_} = sub { } for 'PIPE', 'CHLD';
+  $SIG{PIPE} = sub { };
+  my $reap = 1;
+  $SIG{CHLD} = sub { $reap = 1 };
   $SIG{$_} = \&end_session for 'HUP', 'TERM', 'INT';
   reply("CQ1 ready $BOOT $NODE " . home_id());
   # After a reboot nobody else would.
   kick();
-  my ($requests, $said) = ('', '');
+  my ($requests, $said, $always) = ('', '', '');
+  vec($always, $_, 1) = 1 for 0, $inotify, fileno $events;
   while (1) {
     fill();
     send_pending();
-    1 while waitpid(-1, $NOHANG) > 0;
-    my ($read, $write) = ('', undef);
-    vec($read, $_, 1) = 1 for 0, $inotify, map { fileno $_ } $events, map { $_->[0] } @asked;
+    if ($reap) {
+      $reap = 0;
+      1 while waitpid(-1, $NOHANG) > 0;
+    }
+    my ($read, $write) = ($always, undef);
+    vec($read, fileno $_->[0], 1) = 1 for @asked;
     vec($write = '', fileno $out, 1) = 1 if length $pending;
-    my $unwatched = grep { !defined $_->{watch} } values %slots;
-    my $timeout = @dirty && !length $pending ? 0 : $unwatched ? $POLL : undef;
+    my $timeout = @dirty && !length $pending ? 0 : %unwatched ? $POLL : undef;
     my $found = select($read, $write, undef, $timeout);
     next if $found < 0;
-    mark(grep { !defined $slots{$_}{watch} } keys %slots) if $unwatched && !$found;
-    take_notes() if vec($read, $inotify, 1);
+    if (vec($read, $inotify, 1)) {
+      take_notes();
+      # What is on its way to the job's follower need not wait for the looks below.
+      next if $found == 1;
+    }
+    mark(keys %unwatched) if !$found;
     if (vec($read, fileno $events, 1)) {
       take_lines($events, \$said, \&take_event) or end_session();
     }
@@ -125,6 +134,8 @@ sub aside {
   my ($what) = @_;
   my $pid = detach();
   if (defined $pid && !$pid) {
+    # A log that is removed is gone when nobody has it open.
+    shut($_) for values %slots;
     $what->();
     quit();
   }
