@@ -9,6 +9,8 @@ export interface ReaderSink {
 // An answer's line is bounded by the agent; a node that sends more without a newline is not speaking our language.
 const LONGEST_LINE = 1 << 20;
 
+const [LETTER_D, SPACE, DIGIT_0] = [0x44, 0x20, 0x30];
+
 /** Splits an agent's output into lines and the raw bytes of log frames (`D SLOT OFFSET LENGTH`), copying no log byte. */
 export class WireReader {
   private partial: Buffer[] = [];
@@ -46,7 +48,8 @@ export class WireReader {
       const line = this.partialLength === 0 ? rest : Buffer.concat([...this.partial, rest]);
       this.partial = [];
       this.partialLength = 0;
-      const pending = this.take(line.toString('utf8'));
+      if (this.begins(line)) continue;
+      const pending = this.sink.line(line.toString('utf8'));
       if (pending) return pending.then(() => this.push(chunk.subarray(at)));
     }
   }
@@ -57,10 +60,25 @@ export class WireReader {
     this.partial.push(Buffer.from(bytes));
   }
 
-  private take(line: string): void | Promise<void> {
-    const match = /^D (\d+) (\d+) (\d+)$/.exec(line);
-    if (!match) return this.sink.line(line);
-    const left = Number(match[3]);
-    if (left > 0) this.frame = { slot: Number(match[1]), offset: Number(match[2]), left };
+  /** Whether the line begins a frame. By the byte: of a job that writes now and then no line finds compiled code here. */
+  private begins(line: Buffer): boolean {
+    if (line[0] !== LETTER_D) return false;
+    const numbers: number[] = [];
+    let number = -1;
+    for (let at = 2; at <= line.length; at++) {
+      const digit = (line[at] ?? SPACE) - DIGIT_0;
+      if (digit >= 0 && digit <= 9) {
+        number = (number < 0 ? 0 : number * 10) + digit;
+      } else if (digit + DIGIT_0 === SPACE && number >= 0) {
+        numbers.push(number);
+        number = -1;
+      } else {
+        return false;
+      }
+    }
+    const [slot, offset, left] = numbers;
+    if (line[1] !== SPACE || slot === undefined || offset === undefined || left === undefined) return false;
+    if (left > 0) this.frame = { slot, offset, left };
+    return true;
   }
 }
