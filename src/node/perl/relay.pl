@@ -81,9 +81,10 @@ sub open_log_at {
     (my $start, $slot->{next}) = find_part($slot);
     if (sysopen(my $log, part_file($slot, $start), 0)) {
       sysseek($log, $slot->{offset} - $start, 0);
+      # Before this one is open: it may have been opened before, and then it is itself who comes first.
+      shut(shift @opened) if @opened >= $MOST_OPEN;
       $slot->{file} = $log;
       push @opened, $slot;
-      shut(shift @opened) if @opened > $MOST_OPEN;
       return 1;
     } elsif ($start) {
       # Dropped since they were listed.
