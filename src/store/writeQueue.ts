@@ -59,8 +59,8 @@ export class WriteQueue {
   }
 
   private async drainAll(): Promise<void> {
-    // Let the tick end first, so that what is submitted in one go shares one fsync.
-    await Promise.resolve();
+    // Let the turn end first, so that what is submitted, or was heard of nodes, in one go shares one fsync.
+    await new Promise((resolve) => setImmediate(resolve));
     try {
       do {
         if (this.pending.length > 0) await this.writeBatch();
