@@ -144,6 +144,9 @@ export interface SnapshotGap {
   readonly bases: readonly string[];
 }
 
+// So many answers are acted on in one turn, so that what is done about them shares a message and an fsync.
+const HEEDED_AT_ONCE = 16;
+
 function bootstrap(): string {
   const dir = '"$HOME/.cluster-queue/agent"';
   const file = `"$HOME/.cluster-queue/agent/${AGENT_ID}.sh"`;
@@ -159,14 +162,6 @@ function bootstrap(): string {
     .replaceAll('\n', '; ');
 }
 
-/**
- * Resolves when whoever waited for an answer has acted on it: what the node says after that is about a world in which they
- * have. An event that came sooner would find a job that nobody knows yet to be the node's.
- */
-function heeded(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
 /** A live agent session on one node: requests with answers, pushed events, and followed logs, all on one channel. */
 export class AgentSession {
   private readonly waiting = new Map<string, Waiting>();
@@ -176,7 +171,10 @@ export class AgentSession {
     number,
     { readonly uuids: string[]; readonly answer: Promise<Answer> }
   >();
+  /** Those that go with the next message, in order. */
+  private readonly requests: string[] = [];
   private readonly reader: WireReader;
+  private heeds = 0;
   private nextId = 1;
   private nextSlot = 1;
   private closedBy: Error | undefined;
@@ -433,6 +431,7 @@ export class AgentSession {
   close(reason: Error = new SessionClosedError('the session was closed')): void {
     if (this.closedBy) return;
     this.closedBy = reason;
+    this.send();
     this.channel.stdin.end();
     this.greeting?.reject(this.explain(reason));
     this.greeting = undefined;
@@ -445,24 +444,28 @@ export class AgentSession {
   private ask(verb: string, ...words: string[]): Promise<Answer> {
     if (this.closedBy) return Promise.reject(new SessionClosedError(this.closedBy.message));
     const id = String(this.nextId++);
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { lines: [], resolve, reject });
-      this.channel.stdin.write(`${[id, verb, ...words].join(' ')}\n`);
-    });
+    this.requests.push(`${[id, verb, ...words].join(' ')}\n`);
+    if (this.requests.length === 1) setImmediate(() => this.send());
+    return new Promise((resolve, reject) => this.waiting.set(id, { lines: [], resolve, reject }));
+  }
+
+  /** What is asked for in one turn is one message: each would cost a packet of its own, to be enciphered and read. */
+  private send(): void {
+    if (this.requests.length > 0) this.channel.stdin.write(this.requests.splice(0).join(''));
   }
 
   private line(text: string): void | Promise<void> {
     const words = text.split(' ');
     if (this.greeting) {
       this.greet(text, words);
-      return words[1] === 'ready' ? heeded() : undefined;
+      return words[1] === 'ready' ? this.heeded() : undefined;
     }
     const [tag, id = ''] = words;
     if (tag === '+') {
       this.waiting.get(id)?.lines.push(words.slice(2).join(' '));
     } else if (tag === '=') {
       this.answer(id, words);
-      return heeded();
+      return this.heeded();
     } else if (tag === 'E') {
       const slot = Number(id);
       const sink = this.follows.get(slot);
@@ -472,6 +475,18 @@ export class AgentSession {
       const event = parseEvent(words);
       if (event) this.onEvent(event);
     }
+  }
+
+  /**
+   * Resolves when whoever waited for an answer has acted on it: what the node says after that is about a world in which they
+   * have. An event that came sooner would find a job that nobody knows yet to be the node's.
+   */
+  private heeded(): Promise<void> {
+    this.heeds += 1;
+    // Ticks come when no promise has anything left to do, but before all that is not this session's.
+    return this.heeds % HEEDED_AT_ONCE === 0
+      ? new Promise((resolve) => setImmediate(resolve))
+      : Promise.resolve().then(() => new Promise((resolve) => process.nextTick(resolve)));
   }
 
   private answer(id: string, words: string[]): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
-import { AgentSession } from '../../../src/node';
+import { AgentSession, SessionClosedError } from '../../../src/node';
 
 describe('a session with a node', () => {
   it('tells of an event when whoever waited for the answer before it has acted on that', async () => {
@@ -20,6 +21,47 @@ describe('a session with a node', () => {
     await asked;
     while (heard.length < 3) await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(heard, ['running u-0', 'ended u-0', 'ended u-1']);
+    session.close();
+  });
+
+  it('sends what is asked for in one turn as one message, in order, also just before it is closed', async () => {
+    const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+    const opening = AgentSession.open({ stdin, stdout, stderr });
+    stdout.write('CQ1 ready boot node home\n');
+    const session = await opening;
+    stdin.read();
+    const messages: string[] = [];
+    stdin.on('data', (bytes: Buffer) => messages.push(bytes.toString()));
+    const kicked = session.kick();
+    const told = session.told(['u-0']);
+    await once(stdin, 'data');
+    stdout.write('= 1 ok\n= 2 ok\n');
+    await Promise.all([kicked, told]);
+    assert.deepEqual(messages, ['1 kick\n2 told u-0\n']);
+    const left = session.leave();
+    session.close();
+    await assert.rejects(left, SessionClosedError);
+    await once(stdin, 'end');
+    assert.deepEqual(messages.slice(1), ['3 leave\n']);
+  });
+
+  it('lets all else have its turn when a node has many answers', async () => {
+    const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+    const opening = AgentSession.open({ stdin, stdout, stderr });
+    stdout.write('CQ1 ready boot node home\n');
+    const session = await opening;
+    const answers = Array.from({ length: 100 }, () => session.ping());
+    let turns = 0;
+    let over = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!over) setImmediate(turn);
+    };
+    turn();
+    stdout.write(answers.map((_, index) => `= ${index + 1} ok\n`).join(''));
+    await Promise.all(answers);
+    over = true;
+    assert.ok(turns > 4, `${turns} turns`);
     session.close();
   });
 });
