@@ -42,7 +42,7 @@ for (const { file, env, name } of AGENT_WAYS) {
       symlinkSync(file, path.join(dir, 'bin', 'sh'));
       node = await nodes.add('node-a', {
         bin: path.join(dir, 'bin'),
-        env: { ...env, CLUSTER_QUEUE_RETRY_PAUSE: '0' },
+        env: { ...env, CLUSTER_QUEUE_RETRY_PAUSE: '0', CLUSTER_QUEUE_MOST_OPEN: '2' },
       });
       session = await connect();
       await session.limitLogs(LIMIT);

@@ -7,7 +7,7 @@ our $MOST_WAITING = $ENV{CLUSTER_QUEUE_MOST_WAITING} || 8388608;
 # Seconds between looks at a log that inotify has no room for (fs.inotify.max_user_watches).
 our $POLL = 0.1;
 # Files of logs that are kept open from one line to the next: to open one takes longer than to read what came.
-our $MOST_OPEN = 128;
+our $MOST_OPEN = $ENV{CLUSTER_QUEUE_MOST_OPEN} || 128;
 our ($MODIFY, $DELETE_SELF, $IGNORED, $Q_OVERFLOW) = (0x2, 0x400, 0x8000, 0x4000);
 
 our ($inotify, $notes, $out, $is_socket, $own);
