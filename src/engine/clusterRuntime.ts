@@ -48,6 +48,8 @@ export interface ClusterHost {
   changed(record?: JobRecord): void;
   /** A node of this cluster got a session, or lost it. */
   attached(node: string, session: AgentSession): void;
+  /** A rank of a job is on its way to its node. */
+  sent(record: JobRecord): void;
   detached(node: string): void;
   readonly graceS: number;
   /** Bytes that a node keeps of one log; 0 for no bound. */
@@ -237,6 +239,12 @@ export class ClusterRuntime {
   withdraw(record: JobRecord): void {
     if (this.waiting.take(record.uuid)) this.scheduler.remove(record.uuid);
     this.staging.requeued();
+  }
+
+  /** Whether all that a job's nodes are asked now reaches them after its launch. */
+  isSent(uuid: string): boolean {
+    const run = this.runs.get(uuid);
+    return run?.ranks.every((_rank, index) => run.isSent(index)) === true;
   }
 
   /** Whether a job that is cancelled waits only for the word of nodes that can be reached. */
@@ -578,6 +586,7 @@ export class ClusterRuntime {
       environment: (run, rank) =>
         rankEnvironment(run.record, run.placement, rank, this.definition, this.host.secrets(run.record)),
       prepare: (run, node, session, signal) => this.prepare(run.record, node, session, signal),
+      sent: (run) => this.host.sent(run.record),
       leases: (run, rank) => this.leases(run, rank),
       use: (run, rank) => this.use(run, rank),
       update: (run, patch) => this.update(run, patch),

@@ -133,6 +133,7 @@ export class Engine {
       find: (uuid) => this.found(uuid),
       patch: (record, patch) => this.patch(record, patch),
       session: (cluster, node) => this.clusters.get(cluster)?.session(node),
+      isSent: ({ cluster, uuid }) => this.clusters.get(cluster)?.isSent(uuid) === true,
       want: (cluster) => this.clusters.get(cluster)?.want(),
       complain: (error) => this.complain(error),
     });
@@ -595,6 +596,7 @@ export class Engine {
         session.sweep(this.history.limits.daysOnNodes).catch(() => undefined);
       },
       detached: (node) => this.logs.detach(node),
+      sent: (record) => this.logs.sent(record),
     };
     const runtime = new ClusterRuntime(definition, host);
     this.clusters.set(name, runtime);

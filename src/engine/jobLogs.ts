@@ -18,14 +18,23 @@ export interface JobLogsHost {
   patch(record: JobRecord, patch: JobPatch): Promise<void>;
   /** The session of a cluster's node, when it can be talked to. */
   session(cluster: string, node: string): AgentSession | undefined;
+  /** Whether all that a job's nodes are asked now reaches them after its launch. */
+  isSent(record: JobRecord): boolean;
   /** Has a cluster's nodes connected to, without waiting. */
   want(cluster: string): void;
   complain(error: unknown): void;
 }
 
+interface Held {
+  readonly mirror: LogMirror;
+  users: number;
+  /** It is followed on nodes that are only being told of the job. */
+  early: boolean;
+}
+
 /** The logs of all jobs, mirrored here while somebody holds them, and brought here when their jobs have ended. */
 export class JobLogs {
-  private readonly held = new Map<string, { mirror: LogMirror; users: number }>();
+  private readonly held = new Map<string, Held>();
   private readonly keeper: LogKeeper;
 
   constructor(private readonly host: JobLogsHost) {
@@ -51,11 +60,11 @@ export class JobLogs {
     let held = this.held.get(record.uuid);
     if (!held) {
       const mirror = new LogMirror(this.file(record), this.host.maxBytes);
-      held = { mirror, users: 0 };
+      held = { mirror, users: 0, early: false };
       this.held.set(record.uuid, held);
       mirror.onEnd(() => this.complete(record.uuid, mirror));
       mirror.onTrouble((error) => this.host.complain(error));
-      this.assign(held.mirror, record);
+      this.assign(held, record);
     }
     const entry = held;
     entry.users++;
@@ -77,6 +86,12 @@ export class JobLogs {
     this.keeper.add(record);
   }
 
+  /** A job is on its way to its nodes: its first line is awaited there, not asked for when it has begun. */
+  sent(record: JobRecord): void {
+    const held = this.held.get(record.uuid);
+    if (held && record.status === 'SETTING_UP' && this.host.isSent(record)) this.assign(held, record);
+  }
+
   /** A job has changed: its log may begin somewhere, or may have to be brought here now. */
   changed(before: JobRecord, record: JobRecord, patch: JobPatch): void {
     const held = this.held.get(record.uuid);
@@ -85,15 +100,20 @@ export class JobLogs {
       else this.keeper.add(record);
     }
     const begins = before.status === 'SETTING_UP' && record.status !== 'SETTING_UP';
-    if (held && (patch.placement || begins || (isFinished(record.status) && !record.placement))) {
-      this.assign(held.mirror, record);
+    if (held?.early && begins && record.status === 'RUNNING') {
+      held.early = false;
+      held.mirror.begin();
+      this.follow(held, record);
+    } else if (held && (patch.placement || begins || (isFinished(record.status) && !record.placement))) {
+      this.assign(held, record);
     }
   }
 
   /** A node can be talked to. */
   attach(node: string, session: AgentSession): void {
-    for (const { mirror } of this.held.values())
-      void mirror.attach(node, session).catch((error: unknown) => this.host.complain(error));
+    for (const { mirror, early } of this.held.values())
+      // One that has not heard of the job would say that its log is complete.
+      if (!early) void mirror.attach(node, session).catch((error: unknown) => this.host.complain(error));
     this.keeper.soon();
   }
 
@@ -114,22 +134,31 @@ export class JobLogs {
   }
 
   /** Tells a mirror where the job's ranks are, and lets it follow those that can be reached. */
-  private assign(mirror: LogMirror, record: JobRecord): void {
+  private assign(held: Held, record: JobRecord): void {
+    const { mirror } = held;
     // A node that has not heard of the job yet (its workdir is on the way) would say that its log is complete.
+    const settingUp = record.status === 'SETTING_UP';
+    held.early = settingUp && this.host.isSent(record);
     const here = record.logBytes !== undefined && logSize(mirror.file) === record.logBytes;
-    const ranks = record.status === 'SETTING_UP' || here ? [] : (record.placement?.ranks ?? []);
+    const ranks = (settingUp && !held.early) || here ? [] : (record.placement?.ranks ?? []);
     const sources = ranks.map(({ node }, rank) => ({ node, uuid: rankUuid(record.uuid, rank) }));
     mirror
-      .assign(sources)
-      .then(async () => {
+      .assign(sources, !held.early)
+      .then(() => {
         if (isFinished(record.status) && ranks.length === 0) mirror.abandon();
-        for (const { node } of sources) {
-          const session = this.host.session(record.cluster, node);
-          if (session) await mirror.attach(node, session);
-          else this.host.want(record.cluster);
-        }
+        if (sources.length > 0) this.follow(held, record);
       })
       .catch((error: unknown) => this.host.complain(error));
+  }
+
+  private follow({ mirror, early }: Held, record: JobRecord): void {
+    // A connection has broken since: the job is sent again by the next, or was begun.
+    if (early && !this.host.isSent(record)) return;
+    for (const { node } of record.placement?.ranks ?? []) {
+      const session = this.host.session(record.cluster, node);
+      if (session) mirror.attach(node, session).catch((error: unknown) => this.host.complain(error));
+      else this.host.want(record.cluster);
+    }
   }
 
   /** All of a log is here: if its job has ended too, its nodes need not keep it. */

@@ -20,6 +20,8 @@ export interface RunHost {
   environment(run: JobRun, rank: number): string;
   /** Files the job needs are on the node when this resolves. @throws the signal's reason */
   prepare(run: JobRun, node: string, session: AgentSession, signal: AbortSignal): Promise<void>;
+  /** A rank is on its way to its node: what that node is asked from now on it reads after it. */
+  sent(run: JobRun): void;
   leases(run: JobRun, rank: number): string[];
   /** What the rank takes, for the node's books. */
   use(run: JobRun, rank: number): RankUse;
@@ -45,6 +47,8 @@ interface Rank {
   readonly node: string;
   readonly uuid: string;
   state: RankState;
+  /** By which its launch was sent last. */
+  session: AgentSession | undefined;
   /** Which try it is at, from 1. */
   try: number;
   code: number | null;
@@ -78,6 +82,7 @@ export class JobRun {
       node,
       uuid: rankUuid(record.uuid, rank),
       state: 'unsent',
+      session: undefined,
       try: 1,
       code: null,
       how: undefined,
@@ -95,6 +100,12 @@ export class JobRun {
   get isStarting(): boolean {
     const [rank, ...others] = this.ranks;
     return others.length === 0 && rank?.state === 'sent' && this.host.session(rank.node) !== undefined;
+  }
+
+  /** True when all that a rank's node is asked now reaches it after the launch. */
+  isSent(index: number): boolean {
+    const { node, session } = this.rank(index);
+    return session !== undefined && session === this.host.session(node);
   }
 
   /** Ranks of this run on a node, as indices. */
@@ -225,7 +236,7 @@ export class JobRun {
         this.sendCancel(index);
         return;
       }
-      const answer = await session.start({
+      const started = session.start({
         uuid: rank.uuid,
         leases: this.host.leases(this, index),
         graceS: this.host.graceS,
@@ -237,6 +248,9 @@ export class JobRun {
         ...(retries === undefined ? {} : { retries }),
         use: this.host.use(this, index),
       });
+      rank.session = session;
+      this.host.sent(this);
+      const answer = await started;
       if (answer.state !== 'started') this.reconcile(index, answer);
       else if (this.isStopping()) this.sendCancel(index);
     } catch (error) {

@@ -83,6 +83,7 @@ export class LogMirror {
   private handle: GrowingFile | undefined;
   private bytes = 0;
   private opened = false;
+  private begun = true;
   private ready: Promise<void> | undefined;
   private writing: Promise<void> = Promise.resolve();
   private writes = 0;
@@ -118,9 +119,13 @@ export class LogMirror {
     return this.over;
   }
 
-  /** Says where the job's ranks are (none while it waits), opens the file, and finds how far it got. */
-  assign(sources: readonly RankSource[]): Promise<void> {
+  /**
+   * Says where the job's ranks are (none while it waits), opens the file, and finds how far it got. Until the job has begun
+   * no node's word is taken for the end of its log: one that gave the job back knows of none.
+   */
+  assign(sources: readonly RankSource[], begun = true): Promise<void> {
     this.stopFollowing();
+    this.begun = begun;
     this.ranks = sources.map((source) => ({
       source,
       lines: undefined,
@@ -131,6 +136,11 @@ export class LogMirror {
       ended: false,
     }));
     return this.reopen();
+  }
+
+  /** The job has begun where its ranks are. */
+  begin(): void {
+    this.begun = true;
   }
 
   /** A node can be talked to: follows the ranks on it from where the file stands. */
@@ -181,6 +191,10 @@ export class LogMirror {
         return this.waiting > GATHERED_BYTES ? written : undefined;
       },
       end: (size) => {
+        if (!this.begun) {
+          rank.following = undefined;
+          return;
+        }
         if (size > rank.offset) void this.skip(rank, size);
         rank.ended = true;
         void this.append(rank, rank.lines ? rank.lines.end() : Buffer.alloc(0)).then(() => this.checkEnd());

@@ -200,6 +200,8 @@ describe('a job on a real sshd node', function () {
         cluster: 'mine',
         user: 'other',
       });
+      // Asked for while its node may give the job back.
+      const { mirror, release } = engine.log('mine', record.id);
       await new Promise<void>((resolve) => {
         const stop = engine.onDidChange(() => {
           if (engine.job('mine', record.id).record.status !== 'SUCCEEDED') return;
@@ -209,6 +211,9 @@ describe('a job on a real sshd node', function () {
       });
       const firstEnd = (await world.ended('c', first.id)).endedAt ?? 0;
       assert.ok((engine.job('mine', record.id).record.startedAt ?? 0) >= firstEnd - 1000);
+      if (!mirror.complete) await new Promise<void>((resolve) => mirror.onEnd(() => resolve()));
+      assert.match(readFileSync(mirror.file, 'utf8'), /^\d+\n$/);
+      release();
       await engine.close();
     } finally {
       await other.close();

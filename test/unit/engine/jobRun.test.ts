@@ -37,6 +37,7 @@ describe('the run of a gang', () => {
       session,
       environment: () => '',
       prepare: () => Promise.resolve(),
+      sent: nothing,
       leases: () => [],
       use: () => ({ cpus: 0, memoryKiB: 0, devices: [], alternative: 0, units: [] }) as never,
       graceS: 1,

@@ -133,6 +133,24 @@ describe('the mirror of logs', () => {
     assert.equal(mirror.size, size + 30);
   });
 
+  it('of a job that has not begun has no end, and is asked for again', async () => {
+    const log = new NodeLog(10, 'x');
+    const mirror = new LogMirror(file);
+    await mirror.assign([{ uuid: '0', node: 'n0' }], false);
+    const source = sourceOf([log]);
+    await mirror.attach('n0', source);
+    // The node has given the job back.
+    await log.finish();
+    mirror.begin();
+    assert.ok(!mirror.complete);
+    log.size = 100;
+    await mirror.attach('n0', source);
+    await log.finish();
+    await mirror.dispose();
+    assert.ok(mirror.complete);
+    assert.equal(await text(), log.bytes(0, 100).toString());
+  });
+
   const steps = fc.array(
     fc.record({
       rank: fc.nat(2),
