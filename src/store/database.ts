@@ -25,9 +25,17 @@ export const JOB_QUERIES = {
   finished: 'SELECT record FROM job WHERE cluster = ? AND live = 0 ORDER BY id LIMIT ?',
 } as const;
 
+// So many rows are written in some ms.
+const MOST_UNWRITTEN = 250;
+
 /** The state in memory: an SQLite database, its reads, and the changes that may be made to it. Knows no files. */
 export class Database {
   private readonly statements = new Map<string, Statement>();
+  /**
+   * Changed jobs whose rows say what was before: a job changes several times within a second, and rows are read by others
+   * than itself much less often.
+   */
+  private readonly unwritten = new Map<string, JobRecord>();
 
   private constructor(private readonly sql: SqlDatabase) {
     this.keepInMemory();
@@ -67,6 +75,7 @@ export class Database {
 
   /** Brings the schema up to date, each step whole or not at all. */
   migrate(migrations: readonly Migration[]): void {
+    this.writeRows();
     for (let version = this.version; version < migrations.length; version++) {
       this.transaction(() => {
         this.sql.exec(`${migrations[version] ?? ''}; PRAGMA user_version = ${version + 1}`);
@@ -76,6 +85,7 @@ export class Database {
 
   /** The SQLite file of the state, marked as holding all changes up to the number. Takes O(history). */
   export(sequence: number): Uint8Array {
+    this.writeRows();
     this.run('UPDATE meta SET sequence = ?', [sequence]);
     // sql.js closes and reopens the database to export it, which frees every statement.
     this.statements.clear();
@@ -124,6 +134,7 @@ export class Database {
 
   /** How many of the jobs with these numbers have which status. */
   statuses(cluster: string, first: number, size: number): Map<JobStatus, number> {
+    this.writeRows();
     const counts = new Map<JobStatus, number>();
     for (const [value] of this.rows(JOB_QUERIES.statuses, [cluster, first, first + size])) {
       const status = String(value) as JobStatus;
@@ -133,7 +144,7 @@ export class Database {
   }
 
   jobByUuid(uuid: string): JobRecord | undefined {
-    return this.jobs(JOB_QUERIES.byUuid, [uuid])[0];
+    return this.unwritten.get(uuid) ?? this.parsed(JOB_QUERIES.byUuid, [uuid])[0];
   }
 
   /** Finished jobs that were on nodes, ended after the time (ms since 1970), and have no complete log here. */
@@ -161,19 +172,19 @@ export class Database {
 
   /** Makes the change, wholly or not at all. Throws StoreConflictError when it contradicts the state. */
   apply(change: Change): Undo {
+    if (change.op === 'updateJob') return this.updateJob(change.params.uuid, change.params.patch);
+    // What is half made is taken back in the rows alone.
+    if (change.op === 'removeJobs') this.writeRows();
     const undos: Undo[] = [];
     const undoAll = (): void => this.transaction(() => undos.reverse().forEach((undo) => undo()));
     this.transaction(() => this.make(change, undos));
     return undoAll;
   }
 
-  private make(change: Change, undos: Undo[]): void {
+  private make(change: Exclude<Change, { op: 'updateJob' }>, undos: Undo[]): void {
     switch (change.op) {
       case 'addJobs':
         for (const job of change.params.jobs) this.addJob(job, undos);
-        break;
-      case 'updateJob':
-        this.updateJob(change.params.uuid, change.params.patch, undos);
         break;
       case 'removeJobs':
         for (const uuid of change.params.uuids) this.removeJob(uuid, undos);
@@ -192,29 +203,45 @@ export class Database {
 
   private addJob(job: JobRecord, undos: Undo[]): void {
     if (this.jobByUuid(job.uuid)) throw new StoreConflictError(`job ${job.uuid} is already stored`);
-    if (this.job(job.cluster, job.id)) {
+    if (this.value('SELECT 1 FROM job WHERE cluster = ? AND id = ?', [job.cluster, job.id]) !== undefined) {
       throw new StoreConflictError(`cluster ${job.cluster} already has a job ${job.id}`);
     }
     this.putJob(job);
-    undos.push(() => this.run('DELETE FROM job WHERE uuid = ?', [job.uuid]));
+    undos.push(() => this.deleteJob(job.uuid));
     this.raiseCounter(job.cluster, job.id + 1, undos);
   }
 
-  private updateJob(uuid: string, patch: JournalPatch, undos: Undo[]): void {
+  private updateJob(uuid: string, patch: JournalPatch): Undo {
     const before = this.mustHave(uuid);
-    const after = { ...before, ...patch };
-    // JSON leaves out what is undefined, so a cleared field is gone from the record.
-    const cleared = Object.fromEntries(
-      Object.keys(patch).flatMap((key) => (patch[key] === null ? [[key, undefined]] : [])),
-    );
-    this.putJob({ ...after, ...cleared });
-    undos.push(() => this.putJob(before));
+    const after: JobRecord = { ...before, ...patch };
+    // A cleared field is gone from the record.
+    const left = Object.entries(after).filter(([key]) => patch[key] !== null);
+    this.keep(Object.fromEntries(left) as unknown as JobRecord);
+    return () => this.keep(before);
+  }
+
+  private keep(job: JobRecord): void {
+    this.unwritten.set(job.uuid, job);
+    if (this.unwritten.size > MOST_UNWRITTEN) this.writeRows();
+  }
+
+  private writeRows(): void {
+    if (this.unwritten.size === 0) return;
+    this.transaction(() => {
+      for (const job of this.unwritten.values()) this.putJob(job);
+    });
+    this.unwritten.clear();
   }
 
   private removeJob(uuid: string, undos: Undo[]): void {
     const before = this.mustHave(uuid);
-    this.run('DELETE FROM job WHERE uuid = ?', [uuid]);
+    this.deleteJob(uuid);
     undos.push(() => this.putJob(before));
+  }
+
+  private deleteJob(uuid: string): void {
+    this.unwritten.delete(uuid);
+    this.run('DELETE FROM job WHERE uuid = ?', [uuid]);
   }
 
   private putCluster(cluster: StoredCluster, undos: Undo[]): void {
@@ -296,6 +323,11 @@ export class Database {
   }
 
   private jobs(sql: string, params: BindParams): JobRecord[] {
+    this.writeRows();
+    return this.parsed(sql, params);
+  }
+
+  private parsed(sql: string, params: BindParams): JobRecord[] {
     return this.rows(sql, params).map(([record]) => JSON.parse(String(record)) as JobRecord);
   }
 
