@@ -6,6 +6,9 @@ import { LogKeeper } from './logKeeper';
 import { LogMirror, logFileOf } from './logMirror';
 import { logSize } from './logParts';
 
+// Ends come one by one; their nodes are told of some in one message.
+const TELL_MS = 100;
+
 /** What the logs of jobs need from the engine around them. */
 export interface JobLogsHost {
   /** The state folder. */
@@ -36,6 +39,9 @@ interface Held {
 export class JobLogs {
   private readonly held = new Map<string, Held>();
   private readonly keeper: LogKeeper;
+  /** Ranks whose logs are kept here, which their nodes do not know yet. */
+  private readonly kept: { readonly cluster: string; readonly node: string; readonly uuid: string }[] = [];
+  private telling: NodeJS.Timeout | undefined;
 
   constructor(private readonly host: JobLogsHost) {
     this.keeper = new LogKeeper({
@@ -125,6 +131,7 @@ export class JobLogs {
   /** Brings no more logs of ended jobs here. */
   stopKeeping(): void {
     this.keeper.close();
+    this.tell();
   }
 
   /** Lets go of all logs. */
@@ -169,11 +176,25 @@ export class JobLogs {
     if (record.logBytes === size) return;
     this.host
       .patch(record, { logBytes: size })
-      .then(async () => {
-        for (const [rank, { node }] of (record.placement?.ranks ?? []).entries())
-          await this.host.session(record.cluster, node)?.told([rankUuid(uuid, rank)]);
+      .then(() => {
+        const { cluster, placement } = record;
+        for (const [rank, { node }] of (placement?.ranks ?? []).entries())
+          this.kept.push({ cluster, node, uuid: rankUuid(uuid, rank) });
+        this.telling ??= setTimeout(() => this.tell(), TELL_MS);
       })
       // Then its nodes keep it for longer.
       .catch(() => undefined);
+  }
+
+  /** Says to the nodes whose logs are kept; one that cannot be told keeps them for longer. */
+  private tell(): void {
+    clearTimeout(this.telling);
+    this.telling = undefined;
+    const bySession = new Map<AgentSession, string[]>();
+    for (const { cluster, node, uuid } of this.kept.splice(0)) {
+      const session = this.host.session(cluster, node);
+      if (session) bySession.set(session, [...(bySession.get(session) ?? []), uuid]);
+    }
+    for (const [session, uuids] of bySession) session.told(uuids).catch(() => undefined);
   }
 }

@@ -62,8 +62,8 @@ interface Entry {
   recall: boolean;
   /** The session that its folder was sent by. */
   via: AgentSession | undefined;
-  /** Ends the sync of its files. */
-  readonly abort: AbortController;
+  /** Ends the sync of its files, as long as that is under way. */
+  sync: AbortController | undefined;
   /** It comes after a job that only a client can start. */
   reserved: boolean;
 }
@@ -124,7 +124,7 @@ export class Staging {
       recall: record.cancelling === true || record.held === true,
       reserved: false,
       via: undefined,
-      abort: new AbortController(),
+      sync: undefined,
     });
   }
 
@@ -365,7 +365,7 @@ export class Staging {
       recall: false,
       reserved,
       via: undefined,
-      abort: new AbortController(),
+      sync: undefined,
     };
     this.enter(entry);
     this.queue.push(entry);
@@ -410,9 +410,13 @@ export class Staging {
     for (const { node, session } of open) {
       const record = this.host.find(entry.uuid);
       if (given() || !record) return;
+      // Most have none, and to end what is not under way costs an error.
+      if (record.spec.snapshot === undefined) continue;
+      entry.sync = new AbortController();
       const failed = await this.host
-        .prepare(record, node, session, entry.abort.signal)
+        .prepare(record, node, session, entry.sync.signal)
         .catch((error: unknown) => error ?? true);
+      entry.sync = undefined;
       if (failed === undefined) continue;
       if (given()) return;
       this.blame(node, session, failed);
@@ -575,7 +579,7 @@ export class Staging {
 
   private forget(entry: Entry): void {
     if (this.entries.delete(entry.uuid)) this.count(entry, -1);
-    entry.abort.abort();
+    entry.sync?.abort();
     this.wakeWaiters();
     this.recalls.delete(entry);
     this.places = undefined;
