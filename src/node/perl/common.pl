@@ -24,7 +24,7 @@ my %CALLS = (
 my ($machine) = $Config{archname} =~ /^(\w+)-linux/;
 our ($INOTIFY_INIT, $INOTIFY_ADD, $INOTIFY_REMOVE, $SETSID, $MEMFD, $EXIT) = @{$CALLS{$machine // ''} || by_other_means()};
 our ($O_RDWR, $O_NONBLOCK, $O_NEW, $O_APPEND) = (2, 04000, 0301, 02101);
-our ($SHARED, $EXCLUSIVE, $AT_ONCE) = (1, 2, 4);
+our ($SHARED, $EXCLUSIVE, $AT_ONCE, $UNLOCK) = (1, 2, 4, 8);
 our $NOHANG = 1;
 
 # The jobs' environment is the session's own, which perl itself was kept from.
@@ -47,6 +47,13 @@ sub first_line {
   return undef unless defined $line;
   chomp $line;
   return $line;
+}
+
+# A file of /proc, which is short.
+sub read_at_once {
+  open(my $file, '<', $_[0]) or return '';
+  my $text;
+  return sysread($file, $text, 1 << 20) ? $text : '';
 }
 
 # The words of a file's first line.

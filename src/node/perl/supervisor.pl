@@ -2,10 +2,15 @@
 
 # The job that this process supervises.
 our ($UUID, $JOB, $GRACE, $GANG, $SNAPSHOT, $TIMEOUT, $RETRIES, $TRY, $CODE, $HOW);
-# The next job to supervise, and for one that was staged what its environment says of this node.
-our ($NEXT, $NEXT_ENV, $NODE_ENV);
+# The next job to supervise, what it was staged with, and what its environment says of this node; and that of this job.
+our ($NEXT, @NEXT_HOW, $NEXT_ENV, $NODE_ENV);
 # Descriptors of the leases of this process's own job, and of the one that is being placed.
 our (@LEASES, @PLACING);
+# A shell that has read ~/.bashrc and waits for the job that comes next here, so that the devices are not idle while that is
+# read; and the one that the next job gets. { pid, mark, since, read, forks, go, text, from, said, leases }: `mark` stands in
+# its environment until it has a job; `leases` are descriptors for the devices of the job before, not locked but shared with
+# it: what is locked by them is its own.
+our ($SPARE, $NEXT_SHELL);
 # The number of forks since the boot and the newest pid when the job began.
 our ($FIRST_FORKS, $FIRST_PID);
 
@@ -80,7 +85,7 @@ sub supervise_next {
   while (defined $NEXT) {
     ($UUID, $JOB, $NODE_ENV, $GANG, $CODE, $HOW, $TRY) = ($NEXT, "$ROOT/jobs/$NEXT", $NEXT_ENV, 0, '', 'exit', 1);
     $0 = "perl $AGENT supervise $JOB";
-    ($GRACE, $SNAPSHOT, $TIMEOUT, $RETRIES) = words_of("$JOB/how");
+    ($GRACE, $SNAPSHOT, $TIMEOUT, $RETRIES) = @NEXT_HOW;
     if (copy_workdir()) { run_job() if wait_for_go() } else { $CODE = 1 }
     finish();
   }
@@ -89,6 +94,10 @@ sub supervise_next {
 # Writes the job's end, frees its devices, and starts what is staged and fits. Returns that walk, which is over.
 sub finish {
   my $book = "$ROOT/live/$UUID";
+  # It has the leases too.
+  end_next_shell();
+  # What this job had is for whom this process starts next, before another that has just ended its own job looks around.
+  my $lock = lock_soon('runner');
   # Without a workdir it came to no lock.
   our %JUST_FREED = map { $_ => 1 } @LEASES ? split /,/, (words_of($book))[5] // '' : ();
   # Before they leave the books, or another walk here would take them for somebody else's; and before anybody hears of the
@@ -100,7 +109,9 @@ sub finish {
   # Secrets may be in there.
   put("$JOB/env", '');
   my $ended = "X $UUID $CODE 0 $HOW $TRY";
-  my $walk = walk(1);
+  my $walk = walk(1, $lock);
+  undef $lock;
+  end_spare();
   push_line(join ' ', $ended, @{$walk->{started}});
   end_walk($walk);
   kick() if defined $walk->{again};
@@ -118,15 +129,16 @@ sub undo {
 # Enters a job, which process $pid supervises, into the node's books. Padded: the end of the job is written over it, and must
 # find room when the job has filled the disk.
 sub enter_books {
-  my ($uuid, $pid, $began, $use, $units, $leases) = @_;
+  my ($uuid, $pid, $began, $use, $units, $leases, $path) = @_;
   $leases = '-' unless length $leases;
-  return put_over("$ROOT/live/$uuid", "$pid $began $BOOT $use $units $leases ." . ' ' x 100 . "\n");
+  return put_over($path // "$ROOT/live/$uuid", "$pid $began $BOOT $use $units $leases ." . ' ' x 100 . "\n");
 }
 
-# Names a supervisor, and what the job was given; in place and padded, so that a second name finds room on a full disk.
+# Names a supervisor, and what the job was given; in place and padded, so that a second name finds room on a full disk. `mark`:
+# that of the shell which has waited for the job.
 sub name_supervisor {
-  my ($path, $pid, $began, $took) = @_;
-  return put_over($path, sprintf "%-119s\n%s .\n", "$pid $began $BOOT " . uptime() . ' .', $took);
+  my ($path, $pid, $began, $took, $mark) = @_;
+  return put_over($path, sprintf "%-159s\n%s .\n", join(' ', $pid, $began, $BOOT, uptime(), '.', $mark // ()), $took);
 }
 
 # The job's own copy of its workdir, made before it holds any device unless it was staged.
@@ -163,13 +175,21 @@ sub first_lines {
 
 # ---------------------------------------------------------------- leases
 
-# A descriptor that holds device $1 ("s:NAME" shares it: fractions of one GPU), or nothing when somebody else does. The job
-# inherits it: a lease lasts as long as any process of it, also when the supervisor is killed. Of two digits, because those
-# of one are what people's scripts use.
+# Locks device $1 ("s:NAME" shares it: fractions of one GPU): { name, file }, or nothing when somebody else has it. The job
+# inherits the descriptor: a lease lasts as long as any process of it, also when the supervisor is killed.
 sub lease {
   my ($name) = @_;
-  my $shared = $name =~ s/^s://;
-  my $path = leases() . "/$name";
+  my $lease = $SPARE && $SPARE->{leases}{$name} || open_lease($name) or return undef;
+  flock($lease->{file}, ($name =~ /^s:/ ? $SHARED : $EXCLUSIVE) | $AT_ONCE) or return undef;
+  # So that others can tell whose it is.
+  open(my $mark, '>', leases() . '/' . ($name =~ s/^s://r) . ".by.$>");
+  return $lease;
+}
+
+# The same, not locked. Of two digits, because those of one are what people's scripts use.
+sub open_lease {
+  my ($name) = @_;
+  my $path = leases() . '/' . ($name =~ s/^s://r);
   if (!-e $path) {
     my $mask = umask 0;
     open(my $made, '>', $path);
@@ -177,14 +197,11 @@ sub lease {
   }
   # Read-only: another user's lock file can be locked, but (sticky folder) neither changed nor removed.
   open(my $file, '<', $path) or return undef;
-  flock($file, ($shared ? $SHARED : $EXCLUSIVE) | $AT_ONCE) or return undef;
   # F_DUPFD; and perl closes over exec what is beyond this.
   my $number = fcntl($file, 0, 20) or return undef;
   local $^F = $number;
-  open(my $lease, '<&=', $number) or return undef;
-  # So that others can tell whose it is.
-  open(my $mark, '>', "$path.by.$>");
-  return $lease;
+  open(my $kept, '<&=', $number) or return undef;
+  return { name => $name, file => $kept };
 }
 
 # The user whose queue last took a lease, or nothing.
@@ -209,15 +226,23 @@ sub leases {
   return $LEASES;
 }
 
-sub drop { close $_[0] }
+sub drop { close $_[0]{file} }
 
-# For a fork that must not have this process's leases.
-sub forget_leases { drop($_) for splice(@LEASES), splice(@PLACING) }
+# For a fork that must not have this process's leases, nor hold the shells that wait.
+sub forget_leases {
+  drop($_) for splice(@LEASES), splice(@PLACING);
+  forget_shells();
+}
 
 sub free_devices { drop($_) for splice @LEASES }
 
 # Gives back what the job that is being placed has locked so far.
-sub unlock_new { drop($_) for splice @PLACING }
+sub unlock_new {
+  for my $lease (splice @PLACING) {
+    # By the lock and not by its descriptor, which the shell that waits has too.
+    if (is_spare($lease)) { flock($lease->{file}, $UNLOCK) } else { drop($lease) }
+  }
+}
 
 # ---------------------------------------------------------------- tries
 
@@ -294,7 +319,8 @@ sub line_of {
 }
 
 sub run_job {
-  mark_forks();
+  # Of a shell that has waited, some of what it left began before.
+  if ($NEXT_SHELL) { ($FIRST_FORKS, $FIRST_PID) = @{$NEXT_SHELL->{forks}} } else { mark_forks() }
   # What is not needed any more becomes the new file, where there is something: to make one is what takes long here.
   my $now = uptime() . " .\n";
   put("$JOB/started", $now) unless put_over("$JOB/want", $now) && rename "$JOB/want", "$JOB/started";
@@ -311,45 +337,19 @@ sub run_try {
   }
   # Up to here it says that no try is under way.
   unlink "$JOB/pause" if $TRY != 1;
-  pipe(my $from, my $output);
-  # What bash says about a missing terminal, and what ~/.bashrc prints; and a last line when that was all.
-  my $said = memory();
-  # Interactive, as SkyPilot runs it: ~/.bashrc is where `conda activate` comes from. An interactive bash ignores TERM: the
-  # trap ends it after the command that TERM has just ended.
+  my $waited = $NEXT_SHELL;
+  undef $NEXT_SHELL;
+  begin_in($waited) if $waited;
+  my $shell = $waited || start_shell();
   my $kills = oom_kills();
-  my $child = fork;
-  if (defined $child && !$child) {
-    $SIG{$_} = 'IGNORE' for 'INT', 'QUIT';
-    $ENV{CLUSTER_QUEUE_JOB} = $UUID;
-    $ENV{CLUSTER_QUEUE_TRY} = $TRY;
-    $ENV{CQ_JOB_DIR} = $JOB;
-    $ENV{CQ_BIN} = $AGENT =~ s/\.sh$/.bin/r;
-    open(STDIN, '<', '/dev/null');
-    open(STDOUT, '>&', $said);
-    open(STDERR, '>&', \*STDOUT);
-    # F_DUPFD, which leaves it open over exec.
-    my $number = fcntl($output, 0, 5);
-    exec 'bash', '-i', '-c', <<"    RUN", 'run' or exit 127;
-      echo "\$CLUSTER_QUEUE_JOB began"
-      exec >&$number 2>&1 $number>&-
-      trap "exit 143" TERM
-      # What came while ~/.bashrc was at work was not heeded.
-      [ ! -e "\$CQ_JOB_DIR/cancel" ] && [ ! -e "\$CQ_JOB_DIR/timeout" ] || exit 143
-      for CQ_NAME in docker podman docker-compose; do
-        ! type -P \$CQ_NAME >/dev/null || CQ_BIN=\${CQ_BIN##*:}/\$CQ_NAME:\$CQ_BIN
-      done
-      . "\$CQ_JOB_DIR/env"
-      $NODE_ENV
-      . "\$CQ_JOB_DIR/run"
-    RUN
-  }
-  close $output;
   push_line("S $UUID 0 $TRY");
-  my $logged = open_log($from);
-  close $from;
-  $? = 126 << 8;
-  1 while waitpid($child, 0) < 0 && $! == 4;
-  $CODE = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+  my $logged = attend($shell);
+  if ($waited && !began($waited) && !-e "$JOB/cancel" && !-e "$JOB/timeout") {
+    # It ended, or was ended, before it came to the task.
+    close_log($logged);
+    $shell = start_shell();
+    $logged = attend($shell);
+  }
   $HOW = 'exit';
   end_watch($watch);
   kill_tree($JOB, $GRACE) if left_behind();
@@ -357,18 +357,32 @@ sub run_try {
   close_log($logged);
   if (-e "$JOB/cancel") { $HOW = 'cancelled' }
   elsif (-e "$JOB/timeout") { $HOW = 'timeout' }
-  elsif ((my $words = all_of($said)) !~ /^\Q$UUID\E began$/m) {
+  elsif (!$shell || !began($shell)) {
     $HOW = 'rc';
+    my $words = $shell ? all_of($shell->{said}) : '';
     put(newest_part($JOB), "cluster-queue: ~/.bashrc ended the shell (exit code $CODE) before the task began. It said:\n$words", '>>');
   }
   elsif ($CODE == 137 && defined $kills && (oom_kills() // 0) > $kills) { $HOW = 'oom' }
 }
 
+# Waits until a job's shell has ended, whose exit code is then in $CODE; meanwhile keeps its log, and makes ready for the next
+# job. Returns what `close_log` needs.
+sub attend {
+  my ($shell) = @_;
+  $CODE = 126;
+  return unless $shell;
+  my $logged = open_log($shell->{from});
+  close $shell->{from};
+  prepare_shell();
+  $? = 126 << 8;
+  1 while waitpid($shell->{pid}, 0) < 0 && $! == 4;
+  $CODE = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+  return $logged;
+}
+
 # How often the kernel has ended a process for want of memory since the boot; nothing where it does not count that.
 sub oom_kills {
-  open(my $counts, '<', $ENV{CLUSTER_QUEUE_VMSTAT_FILE} || '/proc/vmstat') or return undef;
-  while (my $line = <$counts>) { return $1 if $line =~ /^oom_kill (\d+)/ }
-  return undef;
+  return read_at_once($ENV{CLUSTER_QUEUE_VMSTAT_FILE} || '/proc/vmstat') =~ /^oom_kill (\d+)/m ? $1 : undef;
 }
 
 # A file that is nowhere but in memory.
@@ -455,6 +469,7 @@ sub newest_part {
 sub close_log {
   my ($logged) = @_;
   our $LOGGER;
+  return unless $logged;
   vec(my $read = '', fileno $logged, 1) = 1;
   kill 'TERM', $LOGGER unless select($read, undef, undef, 3) > 0;
   waitpid($LOGGER, 0);

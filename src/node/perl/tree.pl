@@ -5,9 +5,7 @@ sub mark_forks { ($FIRST_FORKS, $FIRST_PID) = fork_count() }
 
 # The number of forks since the boot and the newest pid; nothing where /proc does not tell.
 sub fork_count {
-  open(my $stat, '<', '/proc/stat') or return;
-  my ($forks) = map { /^processes (\d+)/ ? $1 : () } <$stat>;
-  return unless defined $forks;
+  my ($forks) = read_at_once('/proc/stat') =~ /^processes (\d+)/m or return;
   return ($forks, (words_of('/proc/loadavg'))[4]);
 }
 
@@ -42,7 +40,9 @@ sub tree {
   for my $job (@$jobs) {
     $pids{$job} = [];
     $of_mark{($job =~ m{([^/]*)$})[0]} = $job;
-    my ($sup, $began, $boot) = words_of(sup_file($job));
+    my ($sup, $began, $boot, undef, undef, $mark) = words_of(sup_file($job));
+    # Its shell began before it had a job.
+    $of_mark{$mark} = $job if defined $mark;
     next if !$sup || $boot ne $BOOT;
     # A supervisor that died may have left its number, and so its session's, to a stranger.
     my $start = start_of($sup);
@@ -53,11 +53,10 @@ sub tree {
   for my $pid (@among) {
     my @stat = stat_of($pid) or next;
     $parent{$pid} = $stat[1];
-    push @members, [$pid, $stat[3]] if $of_session{$stat[3]};
-    open(my $environ, '<', "/proc/$pid/environ") or next;
-    local $/;
-    my $environment = <$environ> // next;
-    $mine{$pid} = $of_mark{$1} if $environment =~ /(?:^|\0)CLUSTER_QUEUE_JOB=([^\0]*)/ && $of_mark{$1};
+    my $mark = mark_of($pid);
+    $mine{$pid} = $of_mark{$mark} if $of_mark{$mark};
+    # What the ~/.bashrc of a shell has left that waits for the next job is not this one's.
+    push @members, [$pid, $stat[3]] if $of_session{$stat[3]} && ($of_mark{$mark} || $mark !~ /^next-/);
   }
   # Who descends from the supervisor without the mark is a helper of its.
   for (@members) {
@@ -79,6 +78,24 @@ sub tree {
   # A shell before the commands that it waits for: else it would go on to the next when it hears of one's end before its own.
   push @{$pids{$mine{$_}}}, $_ for sort { $a <=> $b } grep { exists $parent{$_} } keys %mine;
   return \%pids;
+}
+
+# The job's mark in the environment of a process, or that of a shell that waited for a job; empty where there is none.
+sub mark_of {
+  my ($pid) = @_;
+  open(my $environ, '<', "/proc/$pid/environ") or return '';
+  local $/;
+  my $environment = <$environ> // return '';
+  return $environment =~ /(?:^|\0)CLUSTER_QUEUE_JOB=([^\0]*)/ ? $1 : '';
+}
+
+# The pids with a mark, all of which began after so many forks and that pid.
+sub marked {
+  my ($mark, $forks_pid) = @_;
+  my ($forks, $last) = fork_count();
+  my ($first_forks, $first) = @$forks_pid;
+  my $few = defined $forks && defined $first_forks && $forks - $first_forks < 1000 && $last >= $first && $last - $first < 1000;
+  return grep { mark_of($_) eq $mark } $few ? $first .. $last : entries('/proc', qr/^\d+$/);
 }
 
 # Ends every process of a job: TERM, up to $2 seconds of grace, then KILL until none is left.

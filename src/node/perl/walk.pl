@@ -6,26 +6,29 @@ our $WHOLE = 1000000000;
 our %DOOMED;
 
 # Starts staged jobs in order, each that fits; `end_walk` must follow. With $1 the first becomes NEXT, for this process to
-# supervise; all others get supervisors of their own. Returns { started => what was started, as X and G lines have it;
+# supervise; all others get supervisors of their own. $2 is the lock, where it is held already. Returns { started => what was started, as X and G lines have it;
 # again => when to look again, on `clock`, when something waits that no end of a job here will tell of; lock }.
 sub walk {
-  my ($mine) = @_;
+  my ($mine, $lock) = @_;
   $NEXT = undef;
-  my $walk = { started => [] };
-  my @names = entries($STAGED, qr/^[0-9]/) or return $walk;
-  $walk->{lock} = lock_file('runner', 0);
+  my $walk = { started => [], lock => $lock };
+  my @names = staged_names() or return $walk;
+  $walk->{lock} ||= lock_file('runner', 0);
   @$walk{'mine', 'books', 'busy'} = ($mine, read_books(), {});
   my %failed;
   # The list is from before the lock: what came since is followed by a kick, and what went is passed over.
   for my $name (@names) {
-    my $entry = "$STAGED/$name";
-    my ($key, $class, $uuid) = $name =~ /^([^.]*)\.(.*)\.([^.]*)$/ or next;
+    # KEY.CLASS.UUID; without a pattern, which a thousand of them would take a millisecond for.
+    my ($dot, $last) = (index($name, '.'), rindex($name, '.'));
+    next if $dot == $last;
+    my ($class, $uuid) = (substr($name, $dot + 1, $last - $dot - 1), substr $name, $last + 1);
     if ($failed{$class}) {
       $DOOMED{$uuid} = 1 if $DOOMED{$class};
       next;
     }
+    my $entry = "$STAGED/$name";
     next unless -e "$entry/want";
-    if ($key =~ /a$/ && ($walk->{client} //= client_here())) {
+    if (substr($name, $dot - 1, 1) eq 'a' && ($walk->{client} //= client_here())) {
       look_again($walk, clock() + 15);
       next;
     }
@@ -39,6 +42,22 @@ sub walk {
 # Ends a walk, when what it started has been told: a supervisor that it spawned says nothing before.
 sub end_walk { my ($walk) = @_; close(delete $walk->{lock}) if $walk->{lock} }
 
+# The names of all that is staged, in the queue's order.
+sub staged_names {
+  opendir(my $all, $STAGED) or return;
+  my @names = sort readdir $all;
+  # What is being written, or on its way out.
+  shift @names while @names && $names[0] lt '0';
+  pop @names while @names && $names[-1] ge ':';
+  return @names;
+}
+
+sub any_staged {
+  opendir(my $all, $STAGED) or return 0;
+  while (defined(my $name = readdir $all)) { return 1 if $name =~ /^[0-9]/ }
+  return 0;
+}
+
 sub look_again {
   my ($walk, $when) = @_;
   $walk->{again} = $when unless defined $walk->{again} && $walk->{again} <= $when;
@@ -51,6 +70,17 @@ sub lock_file {
   # EINTR
   until (flock($lock, $EXCLUSIVE | ($at_once ? $AT_ONCE : 0))) { return undef if $! != 4 }
   return $lock;
+}
+
+# The same, or nothing when it cannot be had in a tenth of a second.
+sub lock_soon {
+  my ($name) = @_;
+  for (1 .. 100) {
+    my $lock = lock_file($name, 1);
+    return $lock if $lock;
+    pause(0.001);
+  }
+  return undef;
 }
 
 # What the node's live jobs have: cpus (thousandths), kib, and share units by lease.
@@ -225,37 +255,42 @@ sub client_here {
 }
 
 # Makes the staged job in a folder one of this node's and starts it; fails when its engine has just taken it back, or when
-# the disk is full. All that needs room is written before the rename: there is no way back from it, and whoever finds the
-# job here finds who supervises it.
+# the disk is full. What needs room is written before the rename: there is no way back from it, and whoever finds the job here
+# finds who supervises it.
 sub claim {
   my ($walk, $entry, $uuid, $start) = @_;
   my $job = "$ROOT/jobs/$uuid";
   return 0 if -e $job;
   my ($pid, $began) = ($$, start_of($$));
+  my $shell = $walk->{mine} && !defined $NEXT ? ready_shell() : undef;
   my ($devices, @books) = ($start->{devices}, $start->{use}, $start->{units}, $start->{leases});
   my ($took, $visible) = ((length $devices ? $devices : '-') . " $start->{alternative}", $start->{visible});
   my $env = "export CUDA_VISIBLE_DEVICES=$visible CQ_DEVICES=$visible SKYPILOT_NUM_GPUS_PER_NODE=$start->{count} SKYPILOT_NODE_IPS=$start->{ip}\n";
   $env .= 'export HIP_VISIBLE_DEVICES=' . (length $visible ? $visible : -1) . "\n" if -e "$ROOT/amd";
-  if (!enter_books($uuid, $pid, $began, @books)
-    || !name_supervisor("$entry/sup.$NODE", $pid, $began, $took)) {
-    unlink "$ROOT/live/$uuid", "$entry/sup.$NODE";
+  my @how = words_of("$entry/how");
+  if (!name_supervisor("$entry/sup.$NODE", $pid, $began, $took, $shell && $shell->{mark})) {
+    unlink "$entry/sup.$NODE";
     # No end of a job tells that there is room again; but mostly another node of the home was faster.
     look_again($walk, clock() + 15) if -d $entry;
     return 0;
   }
-  if (!rename $entry, $job) {
-    unlink "$ROOT/live/$uuid";
-    return 0;
-  }
+  return 0 unless rename $entry, $job;
+  if ($shell) { ($NEXT_SHELL, $SPARE) = ($shell, undef) }
+  # Whoever has the leases now must not share them with it.
+  elsif (grep { is_spare($_) } @PLACING) { end_spare() }
   if ($walk->{mine} && !defined $NEXT) {
-    ($NEXT, $NEXT_ENV) = ($uuid, $env);
+    ($NEXT, @NEXT_HOW) = ($uuid, @how);
+    $NEXT_ENV = $env;
     @LEASES = splice @PLACING;
   } else {
-    $pid = spawn($walk, $uuid, $env);
+    $pid = spawn($walk, $uuid, \@how, $env);
     $began = start_of($pid);
-    enter_books($uuid, $pid, $began, @books);
     name_supervisor("$job/sup.$NODE", $pid, $began, $took);
   }
+  # Nobody reads the books before the walk is over. What has been read becomes them, and then the job's end: a new file is what
+  # takes long, and what there may be no room for.
+  enter_books($uuid, $pid, $began, @books, "$job/how") && rename "$job/how", "$ROOT/live/$uuid"
+    or enter_books($uuid, $pid, $began, @books);
   book_in($walk->{books}, @books);
   push @{$walk->{started}}, join ':', $uuid, length $devices ? $devices : '-', $start->{alternative};
   return 1;
@@ -263,11 +298,12 @@ sub claim {
 
 # A supervisor of its own for a job that was claimed; it has the locks, and nobody else keeps them. Returns its pid.
 sub spawn {
-  my ($walk, $uuid, $env) = @_;
+  my ($walk, $uuid, $how, $env) = @_;
   my $pid = detach();
   if (defined $pid && !$pid) {
     free_devices();
     @LEASES = splice @PLACING;
+    forget_shells();
     end_walk($walk);
     our $WAITER;
     undef $WAITER;
@@ -277,7 +313,8 @@ sub spawn {
     # One that was killed before may not have come to name this process: then nobody counts on it.
     my ($sup, $began) = words_of(sup_file("$ROOT/jobs/$uuid"));
     quit() unless defined $began && $sup eq $$ && lives($sup, $began);
-    ($NEXT, $NEXT_ENV) = ($uuid, $env);
+    ($NEXT, @NEXT_HOW) = ($uuid, @$how);
+    $NEXT_ENV = $env;
     supervise_next();
     quit();
   }
@@ -316,7 +353,7 @@ sub runner {
 
 # Lets a runner look, when anything is staged.
 sub kick {
-  return unless entries($STAGED, qr/^[0-9]/);
+  return unless any_staged();
   aside(sub {
     forget_leases();
     runner();

@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { haveSshd } from '../support/sshd';
+import { World } from '../support/world';
+
+/** The shell that is made ready for the next job while one runs, see perl/shell.pl. */
+describe('the shell of the next job', function () {
+  if (!haveSshd) return;
+  this.timeout(60_000);
+  const world = new World();
+  let home = '';
+  let rc = '';
+
+  before(async () => {
+    const gpus = { name: 'Tesla V100-SXM2-16GB', count: 2, memoryMiB: 16384 };
+    home = (await world.nodes.add('node', { gpus })).home;
+    await world.nodes.add('old', { gpus, env: { CLUSTER_QUEUE_SPARE_SECONDS: '0' } });
+    rc = path.join(home, '.bashrc');
+    await world.open();
+    await world.cluster('c', ['node']);
+    await world.cluster('old', ['old']);
+  });
+  beforeEach(() => {
+    for (const name of ['events', 'go', '.bashrc']) rmSync(path.join(home, name), { force: true });
+  });
+  afterEach(async () => {
+    await world.engine.cancel('c', 'all');
+    await world.until(() => !world.engine.busy, 'all jobs have ended');
+    assert.deepEqual(waitingShells(), [], 'no shell waits for a job that will not come');
+    assert.deepEqual(locked(), []);
+  });
+  after(() => world.close());
+
+  /** Pids of shells that wait for a job, and of what their ~/.bashrc has started. */
+  function waitingShells(): string[] {
+    return readdirSync('/proc').filter((pid) => {
+      try {
+        const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
+        return environment.includes(`HOME=${home}\0`) && environment.includes('CLUSTER_QUEUE_JOB=next-');
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  /** How much of what `takes what its ~/.bashrc has left along` leaves is there. */
+  function leftByRc(): number {
+    return readdirSync('/proc').filter((pid) => {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+        const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
+        return /^sleep\0+30[12]/.test(command) && environment.includes(`HOME=${home}\0`);
+      } catch {
+        return false;
+      }
+    }).length;
+  }
+
+  /** Devices that somebody has. */
+  function locked(): string[] {
+    const folder = path.join(home, '..', 'leases');
+    const devices = readdirSync(folder).filter((name) => !name.includes('.by.'));
+    return devices.filter((name) => {
+      try {
+        execFileSync('flock', ['-n', path.join(folder, name), 'true']);
+        return false;
+      } catch {
+        return true;
+      }
+    });
+  }
+
+  const file = (name: string): string => path.join(home, name);
+  const events = (): string[] =>
+    existsSync(file('events')) ? readFileSync(file('events'), 'utf8').trim().split('\n') : [];
+
+  async function until(met: () => boolean, what: string): Promise<void> {
+    for (let tries = 0; !met(); tries++) {
+      assert.ok(tries < 500, `waited until ${what}: ${events().join(', ')}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** A ~/.bashrc that takes its time for the shell that is made ready. */
+  const slowNext = (seconds: number): string =>
+    `echo rc >>~/events\ncase $CLUSTER_QUEUE_JOB in next-*) sleep ${seconds} ;; esac\n`;
+
+  function task(run: string, gpus = 2): string {
+    const lines = run.split('\n').map((line) => `  ${line}\n`);
+    return `resources: {accelerators: "V100:${gpus}"}\nrun: |\n${lines.join('')}`;
+  }
+
+  /** A job that notes that it began, and ends when the file `go` is there. */
+  const held = (name: string, gpus = 2): string =>
+    task(`echo ${name} >>~/events\nuntil [ -e ~/go ]; do sleep 0.02; done`, gpus);
+
+  /** Submits jobs that all wait on the node when the first of them starts. */
+  async function staged(cluster: string, tasks: readonly string[]): Promise<number[]> {
+    const at = (name: string): string =>
+      path.join(home, '..', '..', cluster === 'c' ? 'node' : 'old', 'home', name);
+    await world.submit(
+      cluster,
+      task(
+        'touch ~/blocked; until [ -e ~/unblock ]; do sleep 0.02; done; rm -f ~/events ~/blocked ~/unblock',
+      ),
+    );
+    // Before anything is staged: no shell is made ready beside it.
+    await until(() => existsSync(at('blocked')), 'the devices are taken');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const ids: number[] = [];
+    for (const one of tasks) ids.push((await world.submit(cluster, one)).id);
+    await world.until(() => world.engine.view(cluster)?.staged === tasks.length, 'all wait on the node');
+    writeFileSync(at('unblock'), '');
+    await until(() => !existsSync(at('unblock')), 'the devices are free');
+    return ids;
+  }
+
+  /** Waits until as many shells have read ~/.bashrc as noted it. */
+  const ready = (count: number): Promise<void> =>
+    until(() => events().filter((event) => event === 'rc').length >= count, `${count} shells are ready`);
+
+  it('has read ~/.bashrc before the job before it ends, and is like a new one for the task', async () => {
+    writeFileSync(rc, 'export FROM_RC=yes\necho noise\nalias greet="echo hello"\necho rc >>~/events\n');
+    const told = [
+      'echo second >>~/events',
+      'echo "$FROM_RC $CLUSTER_QUEUE_JOB $CLUSTER_QUEUE_TRY $CUDA_VISIBLE_DEVICES $SKYPILOT_NUM_GPUS_PER_NODE"',
+      'echo "$((SECONDS < 2)) $PWD $0"',
+      'greet; echo more >&2; compgen -v CQ_',
+      'env | grep ^CQ_ | cut -d= -f1',
+      'ls -l /proc/self/fd | grep -c memfd || true',
+    ].join('\n');
+    const [, second = 0] = await staged('c', [held('first'), task(told)]);
+    await ready(2);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    writeFileSync(file('go'), '');
+    assert.equal((await world.ended('c', second)).status, 'SUCCEEDED');
+    assert.deepEqual(events().sort(), ['first', 'rc', 'rc', 'second']);
+    const cold = await world.submit('c', task(told));
+    await world.ended('c', cold.id);
+    const logOf = async (id: number): Promise<string> =>
+      (await world.log('c', id)).replaceAll(world.engine.job('c', id).record.uuid, 'UUID');
+    const warm = await logOf(second);
+    assert.equal(warm, await logOf(cold.id));
+    assert.match(warm, /^yes UUID-0 1 0,1 2\n1 \/\S+ run\nhello\nmore\n/);
+  });
+
+  it('is not used when ~/.bashrc has changed, or it is too old', async () => {
+    writeFileSync(rc, 'V=old\necho rc >>~/events\n');
+    const [, second = 0] = await staged('c', [held('first'), task('echo "$V"')]);
+    await ready(2);
+    writeFileSync(rc, 'V=newer\n');
+    writeFileSync(file('go'), '');
+    await world.ended('c', second);
+    assert.equal(await world.log('c', second), 'newer\n');
+
+    writeFileSync(path.join(home, '..', '..', 'old', 'home', '.bashrc'), 'V=$$\necho $V >>~/events\n');
+    const ids = await staged('old', [task('sleep 0.5'), task('echo $V; cat ~/events')]);
+    for (const id of ids) await world.ended('old', id);
+    // The first job's shell, the one that was made ready and not used, and the second's.
+    assert.match(await world.log('old', ids[1] ?? 0), /^(\d+)\n\d+\n\d+\n\1\n$/);
+  });
+
+  it('is not used for a job on other devices, which may then be had by whoever comes next', async () => {
+    writeFileSync(rc, 'echo rc >>~/events\n');
+    const tell = 'echo $CUDA_VISIBLE_DEVICES';
+    const ids = await staged('c', [
+      held('one', 1),
+      task(tell),
+      task(tell, 1),
+      task(tell, 0.5),
+      task(tell, 0.5),
+    ]);
+    await ready(2);
+    writeFileSync(file('go'), '');
+    for (const id of ids) await world.ended('c', id);
+    const logs = await Promise.all(ids.map((id) => world.log('c', id)));
+    assert.deepEqual(logs.slice(0, 2), ['', '0,1\n']);
+    for (const log of logs.slice(2)) assert.match(log, /^[01]\n$/);
+  });
+
+  it('takes what its ~/.bashrc has left along, with a job and without one', async () => {
+    writeFileSync(rc, '(setsid sleep 301 &)\n(sleep 302 &)\necho rc >>~/events\n');
+    const [, second = 0] = await staged('c', [held('first'), held('second')]);
+    await ready(2);
+    await until(() => leftByRc() === 4, 'both shells have left something');
+    writeFileSync(file('go'), '');
+    await world.ended('c', second);
+    await until(() => leftByRc() === 0, 'nothing is left');
+
+    rmSync(file('go'));
+    const [, fourth = 0] = await staged('c', [held('third'), held('fourth')]);
+    await ready(2);
+    await world.engine.cancel('c', [fourth]);
+    await world.ended('c', fourth);
+    await until(() => leftByRc() === 4, 'both shells have left something');
+    writeFileSync(file('go'), '');
+    await world.until(() => !world.engine.busy, 'all have ended');
+    await until(() => leftByRc() === 0, 'nothing is left');
+  });
+
+  it('that is still at ~/.bashrc when its job is cancelled begins nothing', async () => {
+    writeFileSync(rc, slowNext(20));
+    const [, second = 0] = await staged('c', [held('first'), task('echo second >>~/events')]);
+    await ready(2);
+    writeFileSync(file('go'), '');
+    await world.until(() => world.status('c', second) === 'RUNNING', 'the second has its shell');
+    await world.engine.cancel('c', [second]);
+    assert.equal((await world.ended('c', second)).status, 'CANCELLED');
+    assert.ok(!events().includes('second'));
+  });
+
+  it('that is ended before its job begins is replaced, and the job runs once', async () => {
+    writeFileSync(rc, 'echo rc >>~/events\n');
+    const [, second = 0] = await staged('c', [held('first'), task('echo second >>~/events')]);
+    await ready(2);
+    for (const pid of waitingShells()) process.kill(Number(pid), 'SIGKILL');
+    writeFileSync(file('go'), '');
+    assert.equal((await world.ended('c', second)).status, 'SUCCEEDED');
+    assert.deepEqual(events().sort(), ['first', 'rc', 'rc', 'rc', 'second']);
+  });
+
+  it('that is ended when its job is given to it is replaced, and the job runs once', async () => {
+    writeFileSync(rc, slowNext(2));
+    const [, second = 0] = await staged('c', [held('first'), task('echo second >>~/events')]);
+    await ready(2);
+    writeFileSync(file('go'), '');
+    await world.until(() => world.status('c', second) === 'RUNNING', 'the second has its shell');
+    for (const pid of waitingShells()) process.kill(Number(pid), 'SIGKILL');
+    assert.equal((await world.ended('c', second)).status, 'SUCCEEDED');
+    assert.deepEqual(events().sort(), ['first', 'rc', 'rc', 'rc', 'second']);
+  });
+
+  it('goes with its supervisor, and a job that runs in it keeps its devices without one', async () => {
+    writeFileSync(rc, 'echo rc >>~/events\n');
+    const second = task('echo second >>~/events\nuntil [ -e ~/stop ]; do sleep 0.02; done');
+    const [, id = 0] = await staged('c', [held('first'), second, task('echo third >>~/events')]);
+    await ready(2);
+    writeFileSync(file('go'), '');
+    await ready(3);
+    await until(() => events().includes('second'), 'the second runs');
+    const words = `supervise ${home}/.*/${world.engine.job('c', id).record.uuid}`;
+    const [supervisor] = execFileSync('pgrep', ['-f', words], { encoding: 'utf8' }).split('\n');
+    process.kill(Number(supervisor), 'SIGKILL');
+    await until(() => waitingShells().length === 1, 'only the shell that the second runs in is left');
+    assert.equal(locked().length, 2);
+    assert.ok(!events().includes('third'));
+    writeFileSync(file('stop'), '');
+    await until(() => locked().length === 0, 'its devices are free');
+    rmSync(file('stop'));
+  });
+});
