@@ -5,6 +5,15 @@ import path from 'node:path';
 import { haveSshd } from '../support/sshd';
 import { World } from '../support/world';
 
+/** Pids of processes whose command line matches. */
+function pidsOf(pattern: string): string[] {
+  try {
+    return execFileSync('pgrep', ['-f', pattern], { encoding: 'utf8' }).trim().split('\n');
+  } catch {
+    return [];
+  }
+}
+
 /** The shell that is made ready for the next job while one runs, see perl/shell.pl. */
 describe('the shell of the next job', function () {
   if (!haveSshd) return;
@@ -232,6 +241,22 @@ describe('the shell of the next job', function () {
     assert.deepEqual(events().sort(), ['first', 'rc', 'rc', 'rc', 'second']);
   });
 
+  it('has its log kept by whoever kept that of the job before, or by another when that one is gone', async () => {
+    const keepers = (): string[] => pidsOf(`perl ${home}/.* log `);
+    const tell = 'seq 1 20000; pgrep -f "perl $HOME/.* log " >>~/keepers';
+    const ids = await staged('c', [task(tell), task(tell), held('third'), task(tell)]);
+    await until(() => events().includes('third'), 'the third runs');
+    const [first, second] = readFileSync(file('keepers'), 'utf8').trim().split('\n');
+    assert.ok(first === second && first !== undefined);
+    assert.deepEqual(keepers(), [first]);
+    process.kill(Number(first), 'SIGKILL');
+    writeFileSync(file('go'), '');
+    for (const id of ids) await world.ended('c', id);
+    const whole = Array.from({ length: 20_000 }, (_, index) => `${index + 1}\n`).join('');
+    for (const id of [ids[0], ids[1], ids[3]]) assert.equal(await world.log('c', id ?? 0), whole);
+    await until(() => keepers().length === 0, 'nobody keeps logs any more');
+  });
+
   it('goes with its supervisor, and a job that runs in it keeps its devices without one', async () => {
     writeFileSync(rc, 'echo rc >>~/events\n');
     const second = task('echo second >>~/events\nuntil [ -e ~/stop ]; do sleep 0.02; done');
@@ -241,7 +266,7 @@ describe('the shell of the next job', function () {
     await ready(3);
     await until(() => events().includes('second'), 'the second runs');
     const words = `supervise ${home}/.*/${world.engine.job('c', id).record.uuid}`;
-    const [supervisor] = execFileSync('pgrep', ['-f', words], { encoding: 'utf8' }).split('\n');
+    const [supervisor] = pidsOf(words);
     process.kill(Number(supervisor), 'SIGKILL');
     await until(() => waitingShells().length === 1, 'only the shell that the second runs in is left');
     assert.equal(locked().length, 2);

@@ -12,7 +12,7 @@ sub start_shell {
   my $pid = fork;
   if (defined $pid && !$pid) {
     if ($spare) { drop($_) for splice @LEASES }
-    else { forget_shells() }
+    else { forget_helpers() }
     $SIG{$_} = 'IGNORE' for 'INT', 'QUIT';
     $ENV{CLUSTER_QUEUE_JOB} = $spare ? $spare->{mark} : $UUID;
     $ENV{CLUSTER_QUEUE_TRY} = $TRY;
@@ -23,10 +23,10 @@ sub start_shell {
     open(STDERR, '>&', \*STDOUT);
     # F_DUPFD, which leaves them open over exec.
     my ($to, $go, $text) = map { defined $_ ? fcntl($_, 0, 5) : undef } $output, $word, $spare && $spare->{text};
-    exec 'bash', '-i', '-c', "CQ_OUTPUT=$to\n" . job_text(), 'run' unless $spare;
+    exec { bash() } 'bash', '-i', '-c', "CQ_OUTPUT=$to\n" . job_text(), 'run' or exit 127 unless $spare;
     # It ends by itself when nobody is left who could give it a job.
     my $seconds = 2 * spare_seconds() + 60;
-    exec 'bash', '-i', '-c', <<"    WAIT", 'run' or exit 127;
+    exec { bash() } 'bash', '-i', '-c', <<"    WAIT", 'run' or exit 127;
       IFS= read -r -t $seconds -u $go CQ_TEXT || exit
       CQ_OUTPUT=$to CQ_TEXT=$text
       exec $go<&-
@@ -35,6 +35,13 @@ sub start_shell {
   }
   $shell->{pid} = $pid;
   return defined $pid ? $shell : undef;
+}
+
+# Where bash is: to try each folder of a long PATH anew takes its time.
+sub bash {
+  our $BASH;
+  ($BASH) = grep { -f && -x _ } map { "$_/bash" } split /:/, $ENV{PATH} // '' unless defined $BASH && -x $BASH;
+  return $BASH // 'bash';
 }
 
 # What a job's shell does after ~/.bashrc. An interactive bash ignores TERM: the trap ends it after the command that TERM has

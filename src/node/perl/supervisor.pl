@@ -11,6 +11,8 @@ our (@LEASES, @PLACING);
 # its environment until it has a job; `leases` are descriptors for the devices of the job before, not locked but shared with
 # it: what is locked by them is its own.
 our ($SPARE, $NEXT_SHELL);
+# The process that keeps the log, see `start_keeper`.
+our $KEEPER;
 # The number of forks since the boot and the newest pid when the job began.
 our ($FIRST_FORKS, $FIRST_PID);
 
@@ -228,10 +230,16 @@ sub leases {
 
 sub drop { close $_[0]{file} }
 
-# For a fork that must not have this process's leases, nor hold the shells that wait.
+# For a fork that must not have this process's leases, nor hold its helpers.
 sub forget_leases {
   drop($_) for splice(@LEASES), splice(@PLACING);
+  forget_helpers();
+}
+
+sub forget_helpers {
   forget_shells();
+  close $_ for $KEEPER ? @$KEEPER{'orders', 'said'} : ();
+  undef $KEEPER;
 }
 
 sub free_devices { drop($_) for splice @LEASES }
@@ -343,18 +351,18 @@ sub run_try {
   my $shell = $waited || start_shell();
   my $kills = oom_kills();
   push_line("S $UUID 0 $TRY");
-  my $logged = attend($shell);
+  attend($shell);
   if ($waited && !began($waited) && !-e "$JOB/cancel" && !-e "$JOB/timeout") {
     # It ended, or was ended, before it came to the task.
-    close_log($logged);
+    close_log();
     $shell = start_shell();
-    $logged = attend($shell);
+    attend($shell);
   }
   $HOW = 'exit';
   end_watch($watch);
   kill_tree($JOB, $GRACE) if left_behind();
   by_shell('containers', $JOB, $GRACE) if -s "$JOB/containers";
-  close_log($logged);
+  close_log();
   if (-e "$JOB/cancel") { $HOW = 'cancelled' }
   elsif (-e "$JOB/timeout") { $HOW = 'timeout' }
   elsif (!$shell || !began($shell)) {
@@ -366,18 +374,18 @@ sub run_try {
 }
 
 # Waits until a job's shell has ended, whose exit code is then in $CODE; meanwhile keeps its log, and makes ready for the next
-# job. Returns what `close_log` needs.
+# job.
 sub attend {
   my ($shell) = @_;
   $CODE = 126;
   return unless $shell;
-  my $logged = open_log($shell->{from});
-  close $shell->{from};
+  open_log($shell->{from});
   prepare_shell();
+  log_opened($shell->{from});
+  close $shell->{from};
   $? = 126 << 8;
   1 while waitpid($shell->{pid}, 0) < 0 && $! == 4;
   $CODE = $? & 127 ? 128 + ($? & 127) : $? >> 8;
-  return $logged;
 }
 
 # How often the kernel has ended a process for want of memory since the boot; nothing where it does not count that.
@@ -403,22 +411,65 @@ sub all_of {
 }
 
 # Brings what the job writes into its log. That is a pipe, because a file it could empty by `echo >/dev/stderr`, which opens
-# that anew; and it is brought by a process of its own, which goes on when the supervisor is killed. Returns what is at its
-# end when all is there.
+# that anew; and it is brought by a process of its own, one for all jobs of this supervisor, which goes on when that is killed.
+# Until `log_opened` the pipe must stay open here.
 sub open_log {
   my ($from) = @_;
-  pipe(my $logged, my $logging) or return;
+  local $SIG{PIPE} = 'IGNORE';
+  if ($KEEPER && syswrite($KEEPER->{orders}, fileno($from) . " $UUID\n")) { $KEEPER->{busy} = 1 } else { start_keeper($from) }
+}
+
+sub log_opened {
+  my ($from) = @_;
+  until ($KEEPER && keeper_says() eq 'o') { start_keeper($from) or return }
+}
+
+# Starts a process that keeps logs, with that of this job first: { pid, orders, said }.
+sub start_keeper {
+  my ($from) = @_;
+  end_keeper();
+  pipe(my $heard, my $orders) or return;
+  pipe(my $said, my $saying) or return;
+  my $supervisor = $$;
   my $pid = fork;
   if (defined $pid && !$pid) {
     forget_leases();
-    close $logged;
+    close $_ for $orders, $said;
     silence();
-    $0 = "perl $AGENT log $JOB";
-    keep_log($from);
+    while ($from) {
+      $0 = "perl $AGENT log $JOB";
+      syswrite($saying, 'o');
+      keep_log($from);
+      # All is in the log.
+      syswrite($saying, 'a');
+      my $order = <$heard> // last;
+      (my $number, $UUID) = split ' ', $order;
+      $JOB = "$ROOT/jobs/$UUID";
+      undef $from;
+      sysopen($from, "/proc/$supervisor/fd/$number", 0);
+    }
     quit();
   }
-  our $LOGGER = $pid;
-  return $logged;
+  $KEEPER = { pid => $pid, orders => $orders, said => $said, busy => 1 } if defined $pid;
+  return defined $pid;
+}
+
+# The next letter from who keeps the log, within so many seconds where those are given; empty when none came.
+sub keeper_says {
+  my ($seconds) = @_;
+  my ($letter, $found);
+  do {
+    vec(my $read = '', fileno $KEEPER->{said}, 1) = 1;
+    $found = select($read, undef, undef, $seconds);
+  } while $found < 0 && $! == 4;
+  return $found > 0 && sysread($KEEPER->{said}, $letter, 1) ? $letter : '';
+}
+
+sub end_keeper {
+  return unless $KEEPER;
+  kill 'TERM', $KEEPER->{pid};
+  waitpid($KEEPER->{pid}, 0);
+  undef $KEEPER;
 }
 
 # Appends all that comes to the log, part after part (logs.sh), and goes on while the disk is full.
@@ -467,13 +518,8 @@ sub newest_part {
 
 # All that the job wrote is in its log. A stranger who inherited the pipe and cannot be ended (`sudo`) is not waited for.
 sub close_log {
-  my ($logged) = @_;
-  our $LOGGER;
-  return unless $logged;
-  vec(my $read = '', fileno $logged, 1) = 1;
-  kill 'TERM', $LOGGER unless select($read, undef, undef, 3) > 0;
-  waitpid($LOGGER, 0);
-  undef $LOGGER;
+  return unless $KEEPER && delete $KEEPER->{busy};
+  end_keeper() if keeper_says(3) ne 'a';
 }
 
 # Begins to watch over a try that has a limit of time, or whose gang may begin anew, by a process that ends with the try.

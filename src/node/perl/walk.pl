@@ -303,7 +303,7 @@ sub spawn {
   if (defined $pid && !$pid) {
     free_devices();
     @LEASES = splice @PLACING;
-    forget_shells();
+    forget_helpers();
     end_walk($walk);
     our $WAITER;
     undef $WAITER;
