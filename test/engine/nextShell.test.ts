@@ -241,6 +241,19 @@ describe('the shell of the next job', function () {
     assert.deepEqual(events().sort(), ['first', 'rc', 'rc', 'rc', 'second']);
   });
 
+  it('leaves the devices free when the job before it is over, however short that was', async () => {
+    const ids = await staged(
+      'c',
+      Array.from({ length: 60 }, () => task('true')),
+    );
+    await world.until(() => !world.engine.busy, 'all have ended');
+    const supervisors = ids.map((id) => {
+      const job = path.join(home, '.cluster-queue/node/jobs', `${world.engine.job('c', id).record.uuid}-0`);
+      return readFileSync(path.join(job, 'sup.node'), 'utf8').split(' ')[0];
+    });
+    assert.deepEqual(new Set(supervisors).size, 1, 'one starts the next, and none waits until another can');
+  });
+
   it('has its log kept by whoever kept that of the job before, or by another when that one is gone', async () => {
     const keepers = (): string[] => pidsOf(`perl ${home}/.* log `);
     const tell = 'seq 1 20000; pgrep -f "perl $HOME/.* log " >>~/keepers';

@@ -157,7 +157,7 @@ our @PRIVATE;
 
 # Forks a process with a session of its own. Returns its pid, and 0 in it.
 sub detach {
-  my $pid = fork // return undef;
+  my $pid = fork_off() // return undef;
   return $pid if $pid;
   syscall($SETSID);
   $SIG{$_} = 'DEFAULT' for 'CHLD', 'PIPE', 'HUP', 'TERM', 'INT';

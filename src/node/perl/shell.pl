@@ -9,10 +9,11 @@ sub start_shell {
   pipe($shell->{from}, my $output) or return undef;
   my $word;
   pipe($word, $shell->{go}) or return undef if $spare;
-  my $pid = fork;
+  my $pid = $spare ? fork_off() : fork;
   if (defined $pid && !$pid) {
     if ($spare) { drop($_) for splice @LEASES }
     else { forget_helpers() }
+    let_go();
     $SIG{$_} = 'IGNORE' for 'INT', 'QUIT';
     $ENV{CLUSTER_QUEUE_JOB} = $spare ? $spare->{mark} : $UUID;
     $ENV{CLUSTER_QUEUE_TRY} = $TRY;
@@ -71,7 +72,7 @@ sub began {
 
 # Starts a shell for the job that comes next, where one waits: it will most likely get what this one has.
 sub prepare_shell {
-  return if $SPARE || !any_staged();
+  return if $SPARE || !($SOME_LEFT // any_staged());
   my %leases;
   for my $name (map { $_->{name} } @LEASES) {
     $leases{$name} = open_lease($name) or return;

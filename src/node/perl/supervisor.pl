@@ -11,8 +11,12 @@ our (@LEASES, @PLACING);
 # its environment until it has a job; `leases` are descriptors for the devices of the job before, not locked but shared with
 # it: what is locked by them is its own.
 our ($SPARE, $NEXT_SHELL);
+# Whether something went on waiting when this process last started something.
+our $SOME_LEFT;
 # The process that keeps the log, see `start_keeper`.
 our $KEEPER;
+# Pipes that end when a fork has let go of this process's leases; and in a fork that has not yet, the end that says so.
+our (@HOLDERS, $HOLDING);
 # The number of forks since the boot and the newest pid when the job began.
 our ($FIRST_FORKS, $FIRST_PID);
 
@@ -100,6 +104,7 @@ sub finish {
   end_next_shell();
   # What this job had is for whom this process starts next, before another that has just ended its own job looks around.
   my $lock = lock_soon('runner');
+  wait_for_holders();
   # Without a workdir it came to no lock.
   our %JUST_FREED = map { $_ => 1 } @LEASES ? split /,/, (words_of($book))[5] // '' : ();
   # Before they leave the books, or another walk here would take them for somebody else's; and before anybody hears of the
@@ -112,6 +117,7 @@ sub finish {
   put("$JOB/env", '');
   my $ended = "X $UUID $CODE 0 $HOW $TRY";
   my $walk = walk(1, $lock);
+  $SOME_LEFT = $walk->{left} // 0;
   undef $lock;
   end_spare();
   push_line(join ' ', $ended, @{$walk->{started}});
@@ -134,6 +140,25 @@ sub enter_books {
   my ($uuid, $pid, $began, $use, $units, $leases, $path) = @_;
   $leases = '-' unless length $leases;
   return put_over($path // "$ROOT/live/$uuid", "$pid $began $BOOT $use $units $leases ." . ' ' x 100 . "\n");
+}
+
+# Forks, where the other goes on beside this process, and does not keep its leases: it says so by `let_go`.
+sub fork_off {
+  return fork unless @LEASES && pipe(my $gone, my $holding);
+  my $pid = fork;
+  if (defined $pid && !$pid) { $HOLDING = $holding }
+  elsif (defined $pid) { push @HOLDERS, $gone }
+  return $pid;
+}
+
+sub let_go { undef $HOLDING }
+
+# Until then what this process gives back may not be free.
+sub wait_for_holders {
+  for my $gone (splice @HOLDERS) {
+    vec(my $read = '', fileno $gone, 1) = 1;
+    select($read, undef, undef, 1);
+  }
 }
 
 # Names a supervisor, and what the job was given; in place and padded, so that a second name finds room on a full disk. `mark`:
@@ -237,6 +262,8 @@ sub forget_leases {
 }
 
 sub forget_helpers {
+  @HOLDERS = ();
+  let_go();
   forget_shells();
   close $_ for $KEEPER ? @$KEEPER{'orders', 'said'} : ();
   undef $KEEPER;

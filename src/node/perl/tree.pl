@@ -16,14 +16,15 @@ sub left_behind {
   return 1 unless defined $FIRST_FORKS && defined $forks;
   return 1 unless $forks - $FIRST_FORKS < 1000 && $last > $FIRST_PID && $last - $FIRST_PID < 1000;
   my ($seen, @pids) = ($FIRST_PID);
+  my %helpers = map { $_->{pid} => 1 } grep { $_ } $SPARE, $KEEPER;
   # Again for those that came meanwhile: one may have had a child and ended before it was looked at.
   while ($last > $seen) {
-    push @pids, grep { -d "/proc/$_" } $seen + 1 .. $last;
+    push @pids, grep { !$helpers{$_} && -d "/proc/$_" } $seen + 1 .. $last;
     $seen = $last;
     $last = (words_of('/proc/loadavg'))[4];
   }
   return 1 if $last < $seen;
-  return job_pids($JOB, @pids) > 0;
+  return @pids && job_pids($JOB, @pids) > 0;
 }
 
 # The pids, of those given or of all, of the job in a folder.

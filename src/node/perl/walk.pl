@@ -4,10 +4,13 @@ our $WHOLE = 1000000000;
 # Staged jobs, and their classes, that will never start because one that they come after did not succeed: known for as long
 # as this process lives.
 our %DOOMED;
+# So many classes that failed are taken out of the list at once, all others as they come.
+our $FEW_CLASSES = 4;
 
 # Starts staged jobs in order, each that fits; `end_walk` must follow. With $1 the first becomes NEXT, for this process to
 # supervise; all others get supervisors of their own. $2 is the lock, where it is held already. Returns { started => what was started, as X and G lines have it;
-# again => when to look again, on `clock`, when something waits that no end of a job here will tell of; lock }.
+# again => when to look again, on `clock`, when something waits that no end of a job here will tell of; left => whether
+# something did not fit; lock }.
 sub walk {
   my ($mine, $lock) = @_;
   $NEXT = undef;
@@ -15,9 +18,9 @@ sub walk {
   my @names = staged_names() or return $walk;
   $walk->{lock} ||= lock_file('runner', 0);
   @$walk{'mine', 'books', 'busy'} = ($mine, read_books(), {});
-  my %failed;
+  my ($failed, %failed) = (0);
   # The list is from before the lock: what came since is followed by a kick, and what went is passed over.
-  for my $name (@names) {
+  while (defined(my $name = shift @names)) {
     # KEY.CLASS.UUID; without a pattern, which a thousand of them would take a millisecond for.
     my ($dot, $last) = (index($name, '.'), rindex($name, '.'));
     next if $dot == $last;
@@ -33,8 +36,13 @@ sub walk {
       next;
     }
     my $start = fits($walk, $entry, $class, $uuid);
-    if (!$start) { $failed{$class} = 1; next }
-    claim($walk, $entry, $uuid, $start) or unlock_new();
+    if ($start) {
+      claim($walk, $entry, $uuid, $start) or unlock_new();
+      next;
+    }
+    $failed{$class} = $walk->{left} = 1;
+    # Mostly there is one class, or a few.
+    @names = grep { index($_, ".$class.") < 0 } @names if ++$failed <= $FEW_CLASSES && !$DOOMED{$class};
   }
   return $walk;
 }
@@ -314,7 +322,7 @@ sub spawn {
     my ($sup, $began) = words_of(sup_file("$ROOT/jobs/$uuid"));
     quit() unless defined $began && $sup eq $$ && lives($sup, $began);
     ($NEXT, @NEXT_HOW) = ($uuid, @$how);
-    $NEXT_ENV = $env;
+    ($NEXT_ENV, $SOME_LEFT) = ($env);
     supervise_next();
     quit();
   }
