@@ -37,8 +37,8 @@ describe('the shell of the next job', function () {
   afterEach(async () => {
     await world.engine.cancel('c', 'all');
     await world.until(() => !world.engine.busy, 'all jobs have ended');
-    assert.deepEqual(waitingShells(), [], 'no shell waits for a job that will not come');
     assert.deepEqual(locked(), []);
+    await until(() => waitingShells().length === 0, 'no shell waits for a job that will not come');
   });
   after(() => world.close());
 
@@ -82,8 +82,13 @@ describe('the shell of the next job', function () {
   }
 
   const file = (name: string): string => path.join(home, name);
-  const events = (): string[] =>
-    existsSync(file('events')) ? readFileSync(file('events'), 'utf8').trim().split('\n') : [];
+  function events(): string[] {
+    try {
+      return readFileSync(file('events'), 'utf8').trim().split('\n');
+    } catch {
+      return [];
+    }
+  }
 
   async function until(met: () => boolean, what: string): Promise<void> {
     for (let tries = 0; !met(); tries++) {
@@ -105,8 +110,8 @@ describe('the shell of the next job', function () {
   const held = (name: string, gpus = 2): string =>
     task(`echo ${name} >>~/events\nuntil [ -e ~/go ]; do sleep 0.02; done`, gpus);
 
-  /** Submits jobs that all wait on the node when the first of them starts. */
-  async function staged(cluster: string, tasks: readonly string[]): Promise<number[]> {
+  /** Submits jobs that all wait on the node when the first of them starts; from then on `bashrc` is its ~/.bashrc. */
+  async function staged(cluster: string, tasks: readonly string[], bashrc?: string): Promise<number[]> {
     const at = (name: string): string =>
       path.join(home, '..', '..', cluster === 'c' ? 'node' : 'old', 'home', name);
     await world.submit(
@@ -118,6 +123,7 @@ describe('the shell of the next job', function () {
     // Before anything is staged: no shell is made ready beside it.
     await until(() => existsSync(at('blocked')), 'the devices are taken');
     await new Promise((resolve) => setTimeout(resolve, 100));
+    if (bashrc !== undefined) writeFileSync(rc, bashrc);
     const ids: number[] = [];
     for (const one of tasks) ids.push((await world.submit(cluster, one)).id);
     await world.until(() => world.engine.view(cluster)?.staged === tasks.length, 'all wait on the node');
@@ -210,8 +216,7 @@ describe('the shell of the next job', function () {
   });
 
   it('that is still at ~/.bashrc when its job is cancelled begins nothing', async () => {
-    writeFileSync(rc, slowNext(20));
-    const [, second = 0] = await staged('c', [held('first'), task('echo second >>~/events')]);
+    const [, second = 0] = await staged('c', [held('first'), task('echo second >>~/events')], slowNext(20));
     await ready(2);
     writeFileSync(file('go'), '');
     await world.until(() => world.status('c', second) === 'RUNNING', 'the second has its shell');
@@ -231,8 +236,7 @@ describe('the shell of the next job', function () {
   });
 
   it('that is ended when its job is given to it is replaced, and the job runs once', async () => {
-    writeFileSync(rc, slowNext(2));
-    const [, second = 0] = await staged('c', [held('first'), task('echo second >>~/events')]);
+    const [, second = 0] = await staged('c', [held('first'), task('echo second >>~/events')], slowNext(2));
     await ready(2);
     writeFileSync(file('go'), '');
     await world.until(() => world.status('c', second) === 'RUNNING', 'the second has its shell');
@@ -268,6 +272,22 @@ describe('the shell of the next job', function () {
     const whole = Array.from({ length: 20_000 }, (_, index) => `${index + 1}\n`).join('');
     for (const id of [ids[0], ids[1], ids[3]]) assert.equal(await world.log('c', id ?? 0), whole);
     await until(() => keepers().length === 0, 'nobody keeps logs any more');
+  });
+
+  it('is not killed while it reads ~/.bashrc, where it may have a lock of somebody, and holds no device there', async () => {
+    const locking = 'touch ~/lock; echo rc >>~/events; sleep 1; rm ~/lock';
+    const [first = 0] = await staged(
+      'c',
+      [held('first'), held('second')],
+      `case $CLUSTER_QUEUE_JOB in next-*) ${locking} ;; esac\n`,
+    );
+    await ready(1);
+    await world.engine.cancel('c', 'all');
+    await world.ended('c', first);
+    await world.until(() => !world.engine.busy, 'all have ended');
+    assert.deepEqual(locked(), []);
+    await until(() => waitingShells().length === 0, 'it has ended');
+    assert.ok(!existsSync(file('lock')));
   });
 
   it('goes with its supervisor, and a job that runs in it keeps its devices without one', async () => {

@@ -25,10 +25,21 @@ sub start_shell {
     # F_DUPFD, which leaves them open over exec.
     my ($to, $go, $text) = map { defined $_ ? fcntl($_, 0, 5) : undef } $output, $word, $spare && $spare->{text};
     exec { bash() } 'bash', '-i', '-c', "CQ_OUTPUT=$to\n" . job_text(), 'run' or exit 127 unless $spare;
-    # It ends by itself when nobody is left who could give it a job.
+    # It ends by itself, and takes along what ~/.bashrc has left, when nobody is there to give it a job.
     my $seconds = 2 * spare_seconds() + 60;
     exec { bash() } 'bash', '-i', '-c', <<"    WAIT", 'run' or exit 127;
-      IFS= read -r -t $seconds -u $go CQ_TEXT || exit
+      if ! IFS= read -r -t $seconds -u $go CQ_TEXT; then
+        for CQ_SIGNAL in TERM KILL; do
+          for CQ_PID in \$(grep -lsF "CLUSTER_QUEUE_JOB=\$CLUSTER_QUEUE_JOB" /proc/[0-9]*/environ); do
+            CQ_PID=\${CQ_PID#/proc/}
+            CQ_PID=\${CQ_PID%/*}
+            [ "\$CQ_PID" != \$\$ ] && kill -\$CQ_SIGNAL "\$CQ_PID" && CQ_LEFT=1
+          done
+          [ -n "\$CQ_LEFT" ] || break
+          sleep 1
+        done 2>/dev/null
+        exit
+      fi
       CQ_OUTPUT=$to CQ_TEXT=$text
       exec $go<&-
       . /proc/self/fd/$text
@@ -71,13 +82,21 @@ sub began {
 }
 
 # Starts a shell for the job that comes next, where one waits: it will most likely get what this one has.
-sub prepare_shell {
+sub prepare_next {
   return if $SPARE || !($SOME_LEFT // any_staged());
+  prepare_shell(next_mark(), map { $_->{name} } @LEASES);
+}
+
+# A mark that no other shell has.
+sub next_mark { return join '-', 'next', $$, start_of($$), ++our $SPARES }
+
+# Starts a shell for a job that will have these devices: it reads ~/.bashrc while the rest is made ready.
+sub prepare_shell {
+  my ($mark, @devices) = @_;
   my %leases;
-  for my $name (map { $_->{name} } @LEASES) {
+  for my $name (@devices) {
     $leases{$name} = open_lease($name) or return;
   }
-  my $mark = join '-', 'next', $$, start_of($$), ++our $SPARES;
   my @forks = fork_count();
   $SPARE = start_shell({
     mark => $mark, since => clock(), read => rc_files(), forks => \@forks, text => memory(), leases => \%leases,
@@ -89,12 +108,19 @@ sub spare_seconds { return $ENV{CLUSTER_QUEUE_SPARE_SECONDS} // 60 }
 # What tells one state from another of the files that nearly all that is read before a task is in.
 sub rc_files { return join ' ', map { join ':', (stat $_)[0, 1, 7, 9, 10] } "$HOME/.bashrc", '/etc/bash.bashrc', '/etc/bashrc' }
 
-# The spare shell, when it is as good as a new one for the job that is being placed.
+# The spare shell, when it is as good as a new one for the job that has just got these leases.
 sub ready_shell {
   return undef unless $SPARE && waitpid($SPARE->{pid}, $NOHANG) == 0;
   return undef unless clock() - $SPARE->{since} < spare_seconds() && $SPARE->{read} eq rc_files();
-  return undef if grep { !is_spare($_) } @PLACING;
-  return @PLACING == keys %{$SPARE->{leases}} ? $SPARE : undef;
+  return undef if grep { !is_spare($_) } @_;
+  return @_ == keys %{$SPARE->{leases}} ? $SPARE : undef;
+}
+
+# Makes the spare shell, which was started for this job, its own.
+sub take_shell {
+  ($NEXT_SHELL, $SPARE) = ($SPARE, undef) if $SPARE && waitpid($SPARE->{pid}, $NOHANG) == 0;
+  # Its leases, which are this process's alone now, stay.
+  undef $SPARE;
 }
 
 # Whether a lease is the spare shell's too.
@@ -114,38 +140,35 @@ sub begin_in {
   return defined $put && $put == length $text && syswrite($shell->{go}, "\n");
 }
 
-# Ends a shell that has come to no job, and what ~/.bashrc has left.
-sub end_shell {
-  my ($shell) = @_;
-  return unless $shell;
-  # No longer than that: where the home folder hangs it cannot be ended. One that was waited for may have left its number.
-  for (1 .. 1000) {
-    last if waitpid($shell->{pid}, $NOHANG);
-    kill 'KILL', $shell->{pid};
-    pause(0.001);
-  }
-  # Again for what one of them has started meanwhile.
-  for (1 .. 50) {
-    my @left = marked($shell->{mark}, $shell->{forks}) or last;
-    kill 'KILL', @left;
-  }
-  close_shell($shell);
-}
-
+# Has a shell that came to no job end by itself when it has read ~/.bashrc: one that is killed there leaves the locks of what
+# that calls (pyenv's).
 sub end_spare {
   my $shell = $SPARE;
   undef $SPARE;
   return unless $shell;
-  # Those that are being placed go on without it.
-  delete $shell->{leases}{$_->{name}} for @PLACING;
-  end_shell($shell);
   drop($_) for values %{$shell->{leases}};
+  close_shell($shell);
 }
 
+# The same for one whose job did not begin. What it has is free at once: no process of a job has it.
 sub end_next_shell {
   my $shell = $NEXT_SHELL;
   undef $NEXT_SHELL;
-  end_shell($shell);
+  return unless $shell;
+  flock($_->{file}, $UNLOCK) for values %{$shell->{leases}};
+  close_shell($shell);
+}
+
+# Locks what is being placed anew, by descriptors that the spare shell, which is none for that job, does not have.
+sub lock_apart {
+  for my $lease (grep { is_spare($_) } @PLACING) {
+    my $own = open_lease($lease->{name}) or return 0;
+    flock($lease->{file}, $UNLOCK);
+    flock($own->{file}, ($own->{name} =~ /^s:/ ? $SHARED : $EXCLUSIVE) | $AT_ONCE) or return 0;
+    # In place: an alias of the element.
+    $_ = $_ == $lease ? $own : $_ for @PLACING;
+  }
+  return 1;
 }
 
 sub close_shell {

@@ -24,22 +24,28 @@ our ($FIRST_FORKS, $FIRST_PID);
 sub supervise {
   my ($uuid, $grace, $hold, $leases, $snapshot, undef, undef, $timeout, $retries, $use, $devices, $alternative, $units) = @_;
   ($UUID, $JOB) = ($uuid, "$ROOT/jobs/$uuid");
-  # One of two starts of the same UUID gets past here.
-  put_new("$JOB/sup") or return;
+  my ($began, $name, $mark) = (start_of($$), "$JOB/.sup.$$", next_mark());
+  # On a full disk nobody could tell that it runs: it is not known here, and the engine sends it again.
+  if (!name_supervisor($name, $$, $began, "$devices $alternative", $mark)) {
+    unlink $name;
+    return -e "$JOB/sup" ? undef : undo('dead');
+  }
+  # One of two starts of the same UUID gets past here; whoever sees the file finds the name in it, where there are hard links.
+  my $mine = link($name, "$JOB/sup") || !-e "$JOB/sup" && put_new("$JOB/sup") && rename $name, "$JOB/sup";
+  unlink $name;
+  return unless $mine;
   $0 = "perl $AGENT supervise $JOB";
   $NODE_ENV = '';
   ($GRACE, $GANG, $SNAPSHOT, $TIMEOUT, $RETRIES, $TRY) = ($grace, $hold eq 'hold', $snapshot, $timeout, $retries, 1);
   my @leases = $leases eq '-' ? () : split /,/, $leases;
-  my $began = start_of($$);
+  chdir $HOME or chdir '/';
+  prepare_shell($mark, @leases);
   # Its devices are in the books from here on: nothing that comes after it in the queue may get them while its workdir is
   # copied.
-  if (!name_supervisor("$JOB/sup", $$, $began, "$devices $alternative") ||
-    !enter_books($UUID, $$, $began, $use, $units, join ',', map { s/^s://r } @leases)) {
-    # On a full disk nobody could tell that it runs: it is not known here, and the engine sends it again.
-    undo('dead');
-    return;
+  if (!enter_books($UUID, $$, $began, $use, $units, join ',', map { s/^s://r } @leases)) {
+    end_spare();
+    return undo('dead');
   }
-  chdir $HOME or chdir '/';
   ($CODE, $HOW) = ('', 'exit');
   if (!copy_workdir()) { $CODE = 1 }
   else {
@@ -48,6 +54,7 @@ sub supervise {
       free_devices();
       if (is_heard()) {
         # Not known here any more: the engine plans again, perhaps for this very node.
+        end_spare();
         undo('busy');
         push_line("B $UUID $busy " . lease_user($busy));
         # What was passed over for it may start.
@@ -57,6 +64,7 @@ sub supervise {
       pause(1);
       last if -e "$JOB/cancel";
     }
+    take_shell();
     if (defined $busy) { ($CODE, $HOW) = (143, 'cancelled') }
     elsif (wait_for_go()) { run_job() }
   }
@@ -269,11 +277,13 @@ sub forget_helpers {
   undef $KEEPER;
 }
 
-sub free_devices { drop($_) for splice @LEASES }
+sub free_devices { give_back(splice @LEASES) }
 
 # Gives back what the job that is being placed has locked so far.
-sub unlock_new {
-  for my $lease (splice @PLACING) {
+sub unlock_new { give_back(splice @PLACING) }
+
+sub give_back {
+  for my $lease (@_) {
     # By the lock and not by its descriptor, which the shell that waits has too.
     if (is_spare($lease)) { flock($lease->{file}, $UNLOCK) } else { drop($lease) }
   }
@@ -407,7 +417,7 @@ sub attend {
   $CODE = 126;
   return unless $shell;
   open_log($shell->{from});
-  prepare_shell();
+  prepare_next();
   log_opened($shell->{from});
   close $shell->{from};
   $? = 126 << 8;

@@ -90,15 +90,6 @@ sub mark_of {
   return $environment =~ /(?:^|\0)CLUSTER_QUEUE_JOB=([^\0]*)/ ? $1 : '';
 }
 
-# The pids with a mark, all of which began after so many forks and that pid.
-sub marked {
-  my ($mark, $forks_pid) = @_;
-  my ($forks, $last) = fork_count();
-  my ($first_forks, $first) = @$forks_pid;
-  my $few = defined $forks && defined $first_forks && $forks - $first_forks < 1000 && $last >= $first && $last - $first < 1000;
-  return grep { mark_of($_) eq $mark } $few ? $first .. $last : entries('/proc', qr/^\d+$/);
-}
-
 # Ends every process of a job: TERM, up to $2 seconds of grace, then KILL until none is left.
 sub kill_tree {
   my ($job, $grace) = @_;

@@ -270,7 +270,8 @@ sub claim {
   my $job = "$ROOT/jobs/$uuid";
   return 0 if -e $job;
   my ($pid, $began) = ($$, start_of($$));
-  my $shell = $walk->{mine} && !defined $NEXT ? ready_shell() : undef;
+  my $shell = $walk->{mine} && !defined $NEXT ? ready_shell(@PLACING) : undef;
+  return 0 unless $shell || lock_apart();
   my ($devices, @books) = ($start->{devices}, $start->{use}, $start->{units}, $start->{leases});
   my ($took, $visible) = ((length $devices ? $devices : '-') . " $start->{alternative}", $start->{visible});
   my $env = "export CUDA_VISIBLE_DEVICES=$visible CQ_DEVICES=$visible SKYPILOT_NUM_GPUS_PER_NODE=$start->{count} SKYPILOT_NODE_IPS=$start->{ip}\n";
@@ -283,9 +284,7 @@ sub claim {
     return 0;
   }
   return 0 unless rename $entry, $job;
-  if ($shell) { ($NEXT_SHELL, $SPARE) = ($shell, undef) }
-  # Whoever has the leases now must not share them with it.
-  elsif (grep { is_spare($_) } @PLACING) { end_spare() }
+  ($NEXT_SHELL, $SPARE) = ($shell, undef) if $shell;
   if ($walk->{mine} && !defined $NEXT) {
     ($NEXT, @NEXT_HOW) = ($uuid, @how);
     $NEXT_ENV = $env;
