@@ -55,16 +55,17 @@ sup_file() {
 # they daemonise; orphans in the supervisor's session; and all their descendants. Never the supervisor and its helpers.
 job_pids() {
   uuid=${1##*/}
-  sup=
+  sup= mark=
   sup_file "$1"
-  if [ -r "$SUP" ] && read -r sup began boot _ <"$SUP"; then
+  # The mark of the job's shell, where that has waited for the job (perl/shell.pl).
+  if [ -r "$SUP" ] && read -r sup began boot _ _ mark _ <"$SUP"; then
     # A supervisor that died may have left its number, and so its session's, to a stranger.
     [ "$boot" = "$BOOT" ] || sup=
     [ -z "$sup" ] || ! start_of "$sup" || [ "$START" = "$began" ] || sup=
   fi
   set +f
   if [ -d /proc/self ]; then
-    { grep -lsF "CLUSTER_QUEUE_JOB=$uuid" ${ENVIRONS:-/proc/[0-9]*/environ}; cat ${STATS:-/proc/[0-9]*/stat}; } 2>/dev/null
+    { grep -lsF -e "CLUSTER_QUEUE_JOB=$uuid" -e "CLUSTER_QUEUE_JOB=${mark:-$uuid}" ${ENVIRONS:-/proc/[0-9]*/environ}; cat ${STATS:-/proc/[0-9]*/stat}; } 2>/dev/null
   else
     ps -A -E -o pid=,command= 2>/dev/null | grep -F "CLUSTER_QUEUE_JOB=$uuid" | while read -r pid _; do
       printf '/proc/%s/environ\n' "$pid"

@@ -215,6 +215,17 @@ describe('the shell of the next job', function () {
     await until(() => leftByRc() === 0, 'nothing is left');
   });
 
+  it('runs its job once also when ~/.bashrc has sent its output elsewhere', async () => {
+    writeFileSync(rc, 'exec >>~/elsewhere 2>&1\necho rc >>~/events\n');
+    const second = task('echo second >>~/events; echo said');
+    const [, id = 0] = await staged('c', [held('first'), second]);
+    await ready(2);
+    writeFileSync(file('go'), '');
+    assert.equal((await world.ended('c', id)).status, 'SUCCEEDED');
+    assert.equal(await world.log('c', id), 'said\n');
+    assert.deepEqual(events().sort(), ['first', 'rc', 'rc', 'second']);
+  });
+
   it('that is still at ~/.bashrc when its job is cancelled begins nothing', async () => {
     const [, second = 0] = await staged('c', [held('first'), task('echo second >>~/events')], slowNext(20));
     await ready(2);

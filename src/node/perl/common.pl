@@ -49,11 +49,13 @@ sub first_line {
   return $line;
 }
 
-# A file of /proc, which is short.
+# All of a file of /proc.
 sub read_at_once {
   open(my $file, '<', $_[0]) or return '';
-  my $text;
-  return sysread($file, $text, 1 << 20) ? $text : '';
+  my $text = '';
+  # A page at a time, whatever is asked for.
+  1 while sysread($file, $text, 1 << 16, length $text);
+  return $text;
 }
 
 # The words of a file's first line.

@@ -1,11 +1,12 @@
 # ---------------------------------------------------------------- the shell that a job runs in
 
 # Starts an interactive bash, as SkyPilot runs a task: ~/.bashrc is where `conda activate` comes from. With what a spare one
-# has to begin with, it waits. Returns { pid, from => what the job writes, said => what was printed before it began }.
+# has to begin with, it waits. Returns { pid, from => what the job writes, said => what was printed before it began, text =>
+# what it is told to do, and a last line that it has come to that }.
 sub start_shell {
   my ($spare) = @_;
-  # What bash says about a missing terminal, and what ~/.bashrc prints; and a last line when that was all.
-  my $shell = { %{$spare || {}}, said => memory() };
+  # What bash says about a missing terminal, and what ~/.bashrc prints.
+  my $shell = { %{$spare || {}}, said => memory(), text => memory() };
   pipe($shell->{from}, my $output) or return undef;
   my $word;
   pipe($word, $shell->{go}) or return undef if $spare;
@@ -23,19 +24,19 @@ sub start_shell {
     open(STDOUT, '>&', $shell->{said});
     open(STDERR, '>&', \*STDOUT);
     # F_DUPFD, which leaves them open over exec.
-    my ($to, $go, $text) = map { defined $_ ? fcntl($_, 0, 5) : undef } $output, $word, $spare && $spare->{text};
-    exec { bash() } 'bash', '-i', '-c', "CQ_OUTPUT=$to\n" . job_text(), 'run' or exit 127 unless $spare;
+    my ($to, $text, $go) = map { defined $_ ? fcntl($_, 0, 5) : undef } $output, $shell->{text}, $word;
+    exec { bash() } 'bash', '-i', '-c', "CQ_OUTPUT=$to CQ_TEXT=$text\n" . job_text(), 'run' or exit 127 unless $spare;
     # It ends by itself, and takes along what ~/.bashrc has left, when nobody is there to give it a job.
     my $seconds = 2 * spare_seconds() + 60;
     exec { bash() } 'bash', '-i', '-c', <<"    WAIT", 'run' or exit 127;
       if ! IFS= read -r -t $seconds -u $go CQ_TEXT; then
         for CQ_SIGNAL in TERM KILL; do
-          for CQ_PID in \$(grep -lsF "CLUSTER_QUEUE_JOB=\$CLUSTER_QUEUE_JOB" /proc/[0-9]*/environ); do
+          for CQ_PID in \$(command grep -lsF "CLUSTER_QUEUE_JOB=\$CLUSTER_QUEUE_JOB" /proc/[0-9]*/environ); do
             CQ_PID=\${CQ_PID#/proc/}
             CQ_PID=\${CQ_PID%/*}
             [ "\$CQ_PID" != \$\$ ] && kill -\$CQ_SIGNAL "\$CQ_PID" && CQ_LEFT=1
           done
-          [ -n "\$CQ_LEFT" ] || break
+          [ -n "\${CQ_LEFT-}" ] || break
           sleep 1
         done 2>/dev/null
         exit
@@ -60,9 +61,10 @@ sub bash {
 # just ended.
 sub job_text {
   return <<"  RUN";
-    echo "\$CLUSTER_QUEUE_JOB began"
-    eval "exec >&\$CQ_OUTPUT 2>&1 \$CQ_OUTPUT>&-"
-    unset CQ_OUTPUT
+    # Where ~/.bashrc cannot have sent it elsewhere.
+    echo "\$CLUSTER_QUEUE_JOB began" >&\$CQ_TEXT
+    eval "exec >&\$CQ_OUTPUT 2>&1 \$CQ_OUTPUT>&- \$CQ_TEXT>&-"
+    unset CQ_OUTPUT CQ_TEXT
     trap "exit 143" TERM
     # What came while ~/.bashrc was at work was not heeded.
     [ ! -e "\$CQ_JOB_DIR/cancel" ] && [ ! -e "\$CQ_JOB_DIR/timeout" ] || exit 143
@@ -78,7 +80,7 @@ sub job_text {
 # Whether a shell came to the task.
 sub began {
   my ($shell) = @_;
-  return all_of($shell->{said}) =~ /^\Q$UUID\E began$/m;
+  return all_of($shell->{text}) =~ /^\Q$UUID\E began$/m;
 }
 
 # Starts a shell for the job that comes next, where one waits: it will most likely get what this one has.
@@ -99,7 +101,7 @@ sub prepare_shell {
   }
   my @forks = fork_count();
   $SPARE = start_shell({
-    mark => $mark, since => clock(), read => rc_files(), forks => \@forks, text => memory(), leases => \%leases,
+    mark => $mark, since => clock(), read => rc_files(), forks => \@forks, leases => \%leases,
   });
 }
 
@@ -134,8 +136,7 @@ sub begin_in {
   my ($shell) = @_;
   local $SIG{PIPE} = 'IGNORE';
   my $folder = $JOB =~ s/'/'\\''/gr;
-  my $text = "eval \"exec \$CQ_TEXT<&-\"\nunset CQ_TEXT\n"
-    . "export CLUSTER_QUEUE_JOB=$UUID CLUSTER_QUEUE_TRY=$TRY CQ_JOB_DIR='$folder'\nSECONDS=0\n" . job_text();
+  my $text = "export CLUSTER_QUEUE_JOB=$UUID CLUSTER_QUEUE_TRY=$TRY CQ_JOB_DIR='$folder'\nSECONDS=0\n" . job_text();
   my $put = syswrite($shell->{text}, $text);
   return defined $put && $put == length $text && syswrite($shell->{go}, "\n");
 }

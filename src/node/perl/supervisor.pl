@@ -473,7 +473,7 @@ sub start_keeper {
     forget_leases();
     close $_ for $orders, $said;
     silence();
-    while ($from) {
+    while (1) {
       $0 = "perl $AGENT log $JOB";
       syswrite($saying, 'o');
       keep_log($from);
@@ -482,8 +482,7 @@ sub start_keeper {
       my $order = <$heard> // last;
       (my $number, $UUID) = split ' ', $order;
       $JOB = "$ROOT/jobs/$UUID";
-      undef $from;
-      sysopen($from, "/proc/$supervisor/fd/$number", 0);
+      sysopen($from, "/proc/$supervisor/fd/$number", 0) or last;
     }
     quit();
   }
