@@ -10,6 +10,8 @@ export interface Target {
   readonly of: string;
   /** Label of the series that `of` is divided by; its own unit otherwise. */
   readonly against?: string;
+  /** Label of a series that is added to `against`. */
+  readonly and?: string;
   readonly most?: number;
   readonly least?: number;
 }

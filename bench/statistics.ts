@@ -25,10 +25,12 @@ export interface Judged {
 /** Holds a target against what was measured. */
 export function judge(target: Target, series: readonly Series[]): Judged {
   const of = series.find(({ label }) => label === target.of);
-  const against = series.find(({ label }) => label === target.against);
-  const divisor = target.against === undefined ? 1 : median(against?.samples ?? []);
+  const middle = (name: string): number => median(series.find(({ label }) => label === name)?.samples ?? []);
+  const { against, and } = target;
+  const divisor = against === undefined ? 1 : middle(against) + (and === undefined ? 0 : middle(and));
   const value = median(of?.samples ?? []) / divisor;
-  const unit = target.against === undefined ? (of?.unit ?? '') : `× ${target.against}`;
+  const peer = and === undefined ? against : `(${against ?? ''} + ${and})`;
+  const unit = peer === undefined ? (of?.unit ?? '') : `× ${peer}`;
   const bound = target.most === undefined ? `≥ ${target.least ?? 0}` : `≤ ${target.most}`;
   const met = value <= (target.most ?? Infinity) && value >= (target.least ?? -Infinity);
   return { text: `${target.of} ${bound} ${unit}`, value, met: Number.isNaN(value) ? undefined : met };

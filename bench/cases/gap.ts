@@ -1,8 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { Samples, type Case } from '../case';
-import { bashLater, Lab } from '../lab';
+import { SshTransport } from '../../src/transport';
+import { Samples, timed, type Case } from '../case';
+import { bashLater, Lab, pause } from '../lab';
 import { DelayingProxy } from '../proxy';
 
 const JOB = 'echo begin $EPOCHREALTIME; sleep 0.1; echo end $EPOCHREALTIME';
@@ -13,13 +14,12 @@ export const gap: Case = {
   peer: 'task-spooler on the node itself',
   target: [
     { of: 'cluster queue', most: 20 },
-    { of: 'cluster queue', against: 'task-spooler', most: 1 },
+    { of: 'cluster queue', against: 'task-spooler', and: 'round trip', most: 1 },
     { of: 'cluster queue, +50 ms of latency', against: 'cluster queue', most: 1.25 },
     { of: 'cluster queue, +200 ms of latency', against: 'cluster queue', most: 1.25 },
   ],
-  floor:
-    'two forks (the job, and what brings its output into its log) and the start of an interactive bash, which is what a task is promised',
-  why: 'Jobs that wait are staged on their node, and the supervisor that ends one starts the next: the network has no part in it. What is left, by a trace: forks of about 1 ms each, an interactive bash (3 ms; task-spooler starts a plain sh), and three new files (who supervises, the books, the log).',
+  floor: 'the end of one shell, a look at what it may have left, and a wake of the next',
+  why: 'Jobs that wait are staged on their node, and the supervisor that ends one starts the next: the network has no part in it. The shell of the next has read ~/.bashrc beside the job before. What is left, by a trace: the wait for the log’s last byte, a look for processes that were left (0.4 ms), reading the queue’s folder, and a new file (who supervises), which takes 0.1 to 0.9 ms on this disk.',
   async run({ quick, has }) {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'cq-bench-'));
     const near = await Lab.open({ gpus: 1 });
@@ -39,6 +39,7 @@ export const gap: Case = {
       for (let round = 0; round < (quick ? 1 : 5); round++) {
         samples.add('cluster queue', 'ms', ...(await throughQueue(near, 'lab', jobs)));
         if (has('tsp')) samples.add('task-spooler', 'ms', ...(await throughSpooler(dir, jobs)));
+        samples.add('round trip', 'ms', ...(await roundTrips(near, jobs)));
         for (const delay of links) {
           const gaps = await throughQueue(far, `far${delay}`, jobs);
           samples.add(`cluster queue, +${delay} ms of latency`, 'ms', ...gaps);
@@ -61,6 +62,29 @@ async function throughQueue(lab: Lab, cluster: string, jobs: number): Promise<nu
   await lab.idle();
   const logs = await Promise.all(records.map(({ id }) => world.log(cluster, id)));
   return gaps(logs.join('\n'));
+}
+
+/** ms that a byte takes to a process on the node and back, over an open connection. */
+async function roundTrips(lab: Lab, count: number): Promise<number[]> {
+  const { configFile } = lab.world.nodes;
+  const transport = await SshTransport.connect('node', { configFile, prompter: undefined });
+  const times: number[] = [];
+  try {
+    const { stdin, stdout } = await transport.exec('cat');
+    for (let i = 0; i < count; i++) {
+      const back = new Promise((resolve) => stdout.once('data', resolve));
+      times.push(
+        await timed(() => {
+          stdin.write('.');
+          return back;
+        }),
+      );
+      await pause(20);
+    }
+  } finally {
+    transport.close();
+  }
+  return times;
 }
 
 async function throughSpooler(dir: string, jobs: number): Promise<number[]> {

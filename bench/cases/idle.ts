@@ -16,7 +16,7 @@ export const idle: Case = {
     { of: 'node', most: 0.2 },
     { of: 'traffic', most: 1 },
   ],
-  floor: 'keep-alives of the connection',
+  floor: 'one look at the node’s jobs in half a minute, which is a sign of life too',
   async run({ quick }) {
     const lab = await Lab.open();
     const proxy = await DelayingProxy.open(lab, 0);

@@ -36,5 +36,7 @@ describe('The benchmark', () => {
     assert.equal(judge({ of: 'ours', against: 'theirs', most: 0.5 }, series).met, true);
     assert.equal(judge({ of: 'ours', against: 'theirs', least: 0.6 }, series).met, false);
     assert.equal(judge({ of: 'ours', against: 'nobody', most: 9 }, series).met, undefined);
+    const sum = judge({ of: 'theirs', against: 'ours', and: 'ours', most: 1 }, series);
+    assert.deepEqual([sum.text, sum.value], ['theirs ≤ 1 × (ours + ours)', 1]);
   });
 });
