@@ -11,11 +11,17 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+// So long after several changes that came together more of them are expected, in ms.
+const CROWD_MS = 20;
+
 /** Makes changes in memory at once and on the disk in groups: all that arrive during one fsync share the next. */
 export class WriteQueue {
   private pending: Pending[] = [];
   private draining: Promise<void> | undefined;
   private closed = false;
+
+  /** When several changes were last written together, on the clock of `performance`. */
+  private crowdedAt = -Infinity;
 
   constructor(
     private readonly database: Database,
@@ -59,8 +65,10 @@ export class WriteQueue {
   }
 
   private async drainAll(): Promise<void> {
-    // Let the turn end first, so that what is submitted, or was heard of nodes, in one go shares one fsync.
-    await new Promise((resolve) => setImmediate(resolve));
+    // Let the tick end first, so that what is submitted in one go shares one fsync; and the turn, when several came together
+    // just before: what is heard of nodes comes in several ticks. A change that comes alone does not wait for others.
+    const crowded = performance.now() - this.crowdedAt < CROWD_MS;
+    await (crowded ? new Promise((resolve) => setImmediate(resolve)) : Promise.resolve());
     try {
       do {
         if (this.pending.length > 0) await this.writeBatch();
@@ -90,6 +98,7 @@ export class WriteQueue {
       return;
     }
     this.sequence += batch.length;
+    if (batch.length > 1) this.crowdedAt = performance.now();
     for (const { resolve } of batch) resolve();
   }
 
