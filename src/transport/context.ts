@@ -18,7 +18,7 @@ export interface SshContext {
   readonly prompter: Prompter | undefined;
   /** Of the destination itself; hosts on the way to it have what the ssh config says. */
   readonly login?: Login | undefined;
-  /** How a dead connection is noticed, also where the ssh config has no ServerAliveInterval; `LIFE_CLOCK` if absent. */
+  /** How a dead connection is noticed, also where the ssh config has no ServerAliveInterval; after 46 s of silence if absent. */
   readonly life?: LifeClock;
   /** `absent`: the system's ssh cannot help, so ask a person rather than give up in its favour. */
   readonly openSsh?: 'absent';

@@ -17,7 +17,7 @@ export interface LifeClock {
 }
 
 // Longer than the engine's own check of a node is apart from the next, so that an idle connection carries nothing else.
-export const LIFE_CLOCK: LifeClock = { now: Date.now, tickMs: 2000, silentMs: 38_000, answerMs: 8000 };
+const LIFE_CLOCK: LifeClock = { now: Date.now, tickMs: 2000, silentMs: 38_000, answerMs: 8000 };
 
 /**
  * Asks the other side of a connection for a sign of life when it was silent for long, and when this machine has slept:

@@ -272,7 +272,7 @@ sub do_rekey {
 # staged ID: the names of all that are
 sub do_staged {
   my ($id) = @_;
-  reply("+ $id $_") for entries($STAGED, qr/^[0-9]/);
+  reply("+ $id $_") for staged_names();
   ok($id);
 }
 

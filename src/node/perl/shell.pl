@@ -165,7 +165,7 @@ sub lock_apart {
   for my $lease (grep { is_spare($_) } @PLACING) {
     my $own = open_lease($lease->{name}) or return 0;
     flock($lease->{file}, $UNLOCK);
-    flock($own->{file}, ($own->{name} =~ /^s:/ ? $SHARED : $EXCLUSIVE) | $AT_ONCE) or return 0;
+    lock_lease($own) or return 0;
     # In place: an alias of the element.
     $_ = $_ == $lease ? $own : $_ for @PLACING;
   }

@@ -215,13 +215,19 @@ sub first_lines {
 sub lease {
   my ($name) = @_;
   my $lease = $SPARE && $SPARE->{leases}{$name} || open_lease($name) or return undef;
-  flock($lease->{file}, ($name =~ /^s:/ ? $SHARED : $EXCLUSIVE) | $AT_ONCE) or return undef;
+  lock_lease($lease) or return undef;
   # So that others can tell whose it is.
   open(my $mark, '>', leases() . '/' . ($name =~ s/^s://r) . ".by.$>");
   return $lease;
 }
 
-# The same, not locked. Of two digits, because those of one are what people's scripts use.
+# Locks a descriptor for a device, when nobody else has that.
+sub lock_lease {
+  my ($lease) = @_;
+  return flock($lease->{file}, ($lease->{name} =~ /^s:/ ? $SHARED : $EXCLUSIVE) | $AT_ONCE);
+}
+
+# A descriptor for device $1, not locked. Of two digits, because those of one are what people's scripts use.
 sub open_lease {
   my ($name) = @_;
   my $path = leases() . '/' . ($name =~ s/^s://r);

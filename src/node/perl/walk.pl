@@ -8,9 +8,9 @@ our %DOOMED;
 our $FEW_CLASSES = 4;
 
 # Starts staged jobs in order, each that fits; `end_walk` must follow. With $1 the first becomes NEXT, for this process to
-# supervise; all others get supervisors of their own. $2 is the lock, where it is held already. Returns { started => what was started, as X and G lines have it;
-# again => when to look again, on `clock`, when something waits that no end of a job here will tell of; left => whether
-# something did not fit; lock }.
+# supervise; all others get supervisors of their own. $2 is the lock, where it is held already. Returns { started => what was
+# started, as X and G lines have it; again => when to look again, on `clock`, when something waits that no end of a job here
+# will tell of; left => whether something did not fit; lock }.
 sub walk {
   my ($mine, $lock) = @_;
   $NEXT = undef;
