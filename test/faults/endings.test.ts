@@ -6,7 +6,7 @@ import { Engine } from '../../src/engine';
 import { haveSshd, type TestNode } from '../support/sshd';
 import { taskOf, World } from '../support/world';
 import { assertLog, Ledger } from './ledger';
-import { kill, noneLeft, powerOff, processes, supervisorOf } from './processes';
+import { kill, markedProcesses, noneLeft, powerOff, supervisorOf } from './processes';
 import { long, pause } from './scale';
 
 const GPUS = { name: 'Tesla V100-SXM2-16GB', count: 8 };
@@ -32,9 +32,7 @@ describe('a job that ends badly', function () {
   /** Processes of the job's own that are there once it has really begun. */
   const begun = async (id: number): Promise<number[]> => {
     for (;;) {
-      const found = processes().filter(({ environment }) =>
-        environment.includes(`CLUSTER_QUEUE_JOB=${rank(id)}`),
-      );
+      const found = markedProcesses(node.home, rank(id));
       if (found.some(({ command }) => command.includes('sleep'))) return found.map(({ pid }) => pid);
       await pause(20);
     }

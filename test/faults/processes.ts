@@ -49,14 +49,27 @@ const OF_AGENT = /\/\.cluster-queue\/agent\/\w+\.sh (supervise|claimed|runner) /
  * only of the first of the jobs that it had.
  */
 export function supervisorOf(home: string, uuid: string): number {
-  const root = path.join(home, '.cluster-queue');
-  const pids = readdirSync(root)
-    .flatMap((node) => [`sup.${node}`, 'sup'].map((name) => path.join(root, node, 'jobs', uuid, name)))
-    .filter((file) => existsSync(file))
-    .map((file) => Number(readFileSync(file, 'utf8').split(' ')[0]));
+  const pids = supFiles(home, uuid).map(([pid]) => Number(pid));
   const found = processes().find(({ pid, command }) => pids.includes(pid) && OF_AGENT.test(command));
   if (!found) throw new Error(`no supervisor of ${uuid} below ${home}`);
   return found.pid;
+}
+
+/** The words of the files that tell who supervises a job's rank. */
+function supFiles(home: string, uuid: string): string[][] {
+  const root = path.join(home, '.cluster-queue');
+  return readdirSync(root)
+    .flatMap((node) => [`sup.${node}`, 'sup'].map((name) => path.join(root, node, 'jobs', uuid, name)))
+    .filter((file) => existsSync(file))
+    .map((file) => readFileSync(file, 'utf8').split(' '));
+}
+
+/** The processes of a job's rank that have a mark: its shell has one of its own, which the supervisor wrote down. */
+export function markedProcesses(home: string, uuid: string): Found[] {
+  const marks = [uuid, ...supFiles(home, uuid).flatMap(([, , , , , mark]) => mark?.trim() || [])];
+  return processes().filter(({ environment }) =>
+    marks.some((mark) => environment.includes(`CLUSTER_QUEUE_JOB=${mark} `)),
+  );
 }
 
 /** Processes of jobs on nodes below a folder: they carry the job's mark, supervise it, or look for the next. */

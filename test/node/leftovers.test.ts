@@ -15,7 +15,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { AgentSession, SESSION_COMMAND } from '../../src/node';
 import { SshTransport } from '../../src/transport';
-import { kill, processes, supervisorOf } from '../faults/processes';
+import { kill, markedProcesses, supervisorOf } from '../faults/processes';
 import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
 
 const shells = ['dash', 'bash', 'busybox'].flatMap((name) => {
@@ -92,8 +92,7 @@ for (const [shell, file] of shells) {
       writeFileSync(job(fresh, 'env'), 'TOKEN=abc\n');
       for (const uuid of [dead, asked]) {
         kill(supervisorOf(node.home, uuid));
-        for (const { pid, environment } of processes())
-          if (environment.includes(`CLUSTER_QUEUE_JOB=${uuid}`)) kill(pid);
+        for (const { pid } of markedProcesses(node.home, uuid)) kill(pid);
       }
       const reboot = await live();
       writeFileSync(job(reboot, 'sup'), text(job(reboot, 'sup')).replace(/[0-9a-f-]{36}/, 'another-boot'));
