@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { systemCodeOf } from './errors';
 import { moveOver } from './moveOver';
@@ -75,10 +76,14 @@ export const nodeDisk: Disk = {
   },
 };
 
+// Bytes that go into the kernel's memory in less time than it takes to have a thread of the pool do it (0.05 to 0.1 ms).
+const QUICK_BYTES = 16 * 1024;
+
 class NodeFile implements DiskFile {
   constructor(private readonly handle: fs.FileHandle) {}
 
   async write(bytes: Uint8Array, offset: number): Promise<number> {
+    if (bytes.length <= QUICK_BYTES) return writeSync(this.handle.fd, bytes, 0, bytes.length, offset);
     return (await this.handle.write(bytes, 0, bytes.length, offset)).bytesWritten;
   }
 
