@@ -9,6 +9,7 @@ import {
   type PendingReason,
   type Placement,
 } from '../queue';
+import type { Urgency } from '../store';
 import type { Channel, Transport } from '../transport';
 import { ClusterNodes, type Elsewhere } from './clusterNodes';
 import { rankEnvironment, stagedEnvironment } from './environment';
@@ -31,7 +32,7 @@ export interface ClusterHost {
   /** A job of this cluster, whatever became of it. */
   find(uuid: string): JobRecord | undefined;
   /** Stores a change of a job; resolves when durable. */
-  patch(record: JobRecord, patch: JobPatch): Promise<void>;
+  patch(record: JobRecord, patch: JobPatch, urgency?: Urgency): Promise<void>;
   /** What another cluster of this queue does with a device; `machine` is the node's own name for itself. */
   elsewhere(machine: string, lease: string): Elsewhere | undefined;
   /** The nodes' inventories changed. */
@@ -515,7 +516,8 @@ export class ClusterRuntime {
     this.scheduler.adopt(schedulerJob(record), placement);
     const run = new JobRun(record, placement, this.runHost);
     this.runs.set(uuid, run);
-    void this.update(run, { status: 'SETTING_UP', placement, staged: undefined }).catch(() => undefined);
+    const patch: JobPatch = { status: 'SETTING_UP', placement, staged: undefined };
+    void this.update(run, patch, 'soon').catch(() => undefined);
     run.reconcile(0, state);
   }
 
@@ -536,10 +538,10 @@ export class ClusterRuntime {
     this.nodes.later(STORE_RETRY_MS, () => undefined);
   }
 
-  private update(run: JobRun, patch: JobPatch): Promise<void> {
+  private update(run: JobRun, patch: JobPatch, urgency?: Urgency): Promise<void> {
     const before = run.record;
     run.record = { ...before, ...patch };
-    const durable = this.host.patch(before, patch);
+    const durable = this.host.patch(before, patch, urgency);
     if (isFinished(run.record.status)) this.waiting.settled(run.record);
     return durable;
   }
@@ -589,7 +591,7 @@ export class ClusterRuntime {
       sent: (run) => this.host.sent(run.record),
       leases: (run, rank) => this.leases(run, rank),
       use: (run, rank) => this.use(run, rank),
-      update: (run, patch) => this.update(run, patch),
+      update: (run, patch, urgency) => this.update(run, patch, urgency),
       released: (run, rank) => this.scheduler.release(run.record.uuid, rank),
       requeue: (run) => this.requeue(run),
       foreign: (node, lease, user) => this.nodes.setBusy(node, lease, user, this.busyRetryMs()),

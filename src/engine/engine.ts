@@ -9,7 +9,7 @@ import {
   type NodesChange,
 } from '../cluster';
 import { isFinished, type JobRecord, type PendingReason } from '../queue';
-import { Store, type RepairReport } from '../store';
+import { Store, type RepairReport, type Urgency } from '../store';
 import type { Task, Variant } from '../task';
 import { LocalTransport, SshTransport, type Channel, type Prompter, type Transport } from '../transport';
 import { ClusterRuntime, type ClusterHost } from './clusterRuntime';
@@ -131,7 +131,7 @@ export class Engine {
       home: options.home,
       maxBytes: this.logLimits.maxBytes,
       find: (uuid) => this.found(uuid),
-      patch: (record, patch) => this.patch(record, patch),
+      patch: (record, patch, urgency) => this.patch(record, patch, urgency),
       session: (cluster, node) => this.clusters.get(cluster)?.session(node),
       isSent: ({ cluster, uuid }) => this.clusters.get(cluster)?.isSent(uuid) === true,
       want: (cluster) => this.clusters.get(cluster)?.want(),
@@ -573,7 +573,7 @@ export class Engine {
       canAsk: () => this.options.prompter?.isThere?.() ?? this.options.prompter !== undefined,
       // What a node still says while the queue is closed changes nothing any more.
       find: (uuid) => this.found(uuid),
-      patch: (record, patch) => this.patch(record, patch),
+      patch: (record, patch, urgency) => this.patch(record, patch, urgency),
       redefine: (changed) =>
         this.persist(this.store.putCluster({ name, definition: JSON.stringify(changed) })),
       secrets: (record) =>
@@ -624,10 +624,10 @@ export class Engine {
     );
   }
 
-  private patch(before: JobRecord, patch: JobPatch): Promise<void> {
+  private patch(before: JobRecord, patch: JobPatch, urgency?: Urgency): Promise<void> {
     const { group } = before;
     const groups = this.groups.get(before.cluster);
-    const durable = this.store.updateJob(before.uuid, patch);
+    const durable = this.store.updateJob(before.uuid, patch, urgency);
     if (group && patch.status) groups?.moved(before, before.status, patch.status);
     durable.catch((error: unknown) => {
       // It was taken back in memory, with all that came after it.

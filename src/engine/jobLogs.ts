@@ -1,5 +1,6 @@
 import { isFinished, type JobRecord } from '../queue';
 import type { AgentSession } from '../node';
+import type { Urgency } from '../store';
 import type { JobPatch } from './jobRun';
 import { rankUuid } from './jobRun';
 import { LogKeeper } from './logKeeper';
@@ -18,7 +19,7 @@ export interface JobLogsHost {
   /** A job as it is now, unless the engine is closed. */
   find(uuid: string): JobRecord | undefined;
   /** Stores a change of a job. */
-  patch(record: JobRecord, patch: JobPatch): Promise<void>;
+  patch(record: JobRecord, patch: JobPatch, urgency?: Urgency): Promise<void>;
   /** The session of a cluster's node, when it can be talked to. */
   session(cluster: string, node: string): AgentSession | undefined;
   /** Whether all that a job's nodes are asked now reaches them after its launch. */
@@ -175,7 +176,7 @@ export class JobLogs {
     this.keeper.arrived(uuid);
     if (record.logBytes === size) return;
     this.host
-      .patch(record, { logBytes: size })
+      .patch(record, { logBytes: size }, 'soon')
       .then(() => {
         const { cluster, placement } = record;
         for (const [rank, { node }] of (placement?.ranks ?? []).entries())

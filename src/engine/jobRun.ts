@@ -7,7 +7,7 @@ import {
   type RankUse,
 } from '../node';
 import { isFinished, timeLimitText, type JobRecord, type JobStatus, type Placement } from '../queue';
-import type { MutableField } from '../store';
+import type { MutableField, Urgency } from '../store';
 
 /** What may change in a job after submit. */
 export type JobPatch = Partial<Pick<JobRecord, MutableField>>;
@@ -28,7 +28,7 @@ export interface RunHost {
   readonly graceS: number;
   now(): number;
   /** Applies and stores a change; resolves when it is durable. */
-  update(run: JobRun, patch: JobPatch): Promise<void>;
+  update(run: JobRun, patch: JobPatch, urgency?: Urgency): Promise<void>;
   /** The devices of this rank are free. */
   released(run: JobRun, rank: number): void;
   /** The launch was refused and nothing of it is left: back into the queue. */
@@ -349,7 +349,7 @@ export class JobRun {
     const startedAt = this.host.now() - age * 1000;
     const { status, startedAt: known } = this.record;
     if (status === 'SETTING_UP')
-      void this.host.update(this, { status: 'RUNNING', startedAt: known ?? startedAt });
+      void this.host.update(this, { status: 'RUNNING', startedAt: known ?? startedAt }, 'soon');
   }
 
   private endRank(index: number, code: number | null, how: Rank['how'], age: number, message?: string): void {
@@ -408,15 +408,16 @@ export class JobRun {
     }
     this.done = true;
     const { status, message } = this.verdict();
-    void this.host
-      .update(this, {
-        status,
-        endedAt: this.host.now() - age * 1000,
-        exitCodes: this.ranks.map(({ code }) => code),
-        cancelling: false,
-        ...(message === undefined ? {} : { message }),
-      })
-      .catch(() => undefined);
+    const exitCodes = this.ranks.map(({ code }) => code);
+    const patch: JobPatch = {
+      status,
+      endedAt: this.host.now() - age * 1000,
+      exitCodes,
+      cancelling: false,
+      ...(message === undefined ? {} : { message }),
+    };
+    // Who has a code would tell it again.
+    void this.host.update(this, patch, exitCodes.includes(null) ? 'now' : 'soon').catch(() => undefined);
     this.host.finished(this);
   }
 

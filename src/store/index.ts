@@ -14,3 +14,4 @@ export { moveOver } from './moveOver';
 export type { RepairReport } from './recovery';
 export { loadSqlEngine, type SqlEngine } from './sqlEngine';
 export { Store, type ArchiveLimits, type StoreOptions } from './store';
+export type { Urgency } from './writeQueue';

@@ -9,7 +9,7 @@ import { nodeDisk, type Disk } from './disk';
 import { recover, type RepairReport } from './recovery';
 import { MIGRATIONS, type Migration } from './schema';
 import { loadSqlEngine, type SqlEngine } from './sqlEngine';
-import { WriteQueue } from './writeQueue';
+import { WriteQueue, type Urgency } from './writeQueue';
 
 export interface StoreOptions {
   /** ms since 1970; the system's clock unless given. */
@@ -127,8 +127,8 @@ export class Store {
   }
 
   /** Changes fields of a job. Rejects with StoreConflictError when there is no such job. */
-  updateJob(uuid: string, patch: JobPatch): Promise<void> {
-    return this.write({ op: 'updateJob', params: { uuid, patch: toJournalPatch(patch) } });
+  updateJob(uuid: string, patch: JobPatch, urgency?: Urgency): Promise<void> {
+    return this.write({ op: 'updateJob', params: { uuid, patch: toJournalPatch(patch) } }, urgency);
   }
 
   /** Jobs that are not finished, by cluster and id. */
@@ -230,8 +230,8 @@ export class Store {
     return { disk, engine: this.engine, folder: join(this.folder, 'archive') };
   }
 
-  private write(change: Change): Promise<void> {
-    return this.queue.write(change);
+  private write(change: Change, urgency: Urgency = 'now'): Promise<void> {
+    return this.queue.write(change, urgency);
   }
 
   private now(): number {

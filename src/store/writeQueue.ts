@@ -4,8 +4,15 @@ import type { Database, Undo } from './database';
 import { StoreClosedError, StoreWriteError } from './errors';
 import { encodeRecord, type Journal } from './journal';
 
+/**
+ * When a change goes to the disk: at once, or some ms later with others. The latter is for what a node has told and, until it
+ * hears that this is stored, would tell again: a crash costs no more than to ask it.
+ */
+export type Urgency = 'now' | 'soon';
+
 interface Pending {
   readonly change: Change;
+  readonly urgency: Urgency;
   undo: Undo;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
@@ -14,10 +21,15 @@ interface Pending {
 // So long after several changes that came together more of them are expected, in ms.
 const CROWD_MS = 20;
 
+// So long a change that is to be stored soon waits for others, in ms. To flush them one by one costs the most of all that a
+// short job costs here.
+const SOON_MS = 50;
+
 /** Makes changes in memory at once and on the disk in groups: all that arrive during one fsync share the next. */
 export class WriteQueue {
   private pending: Pending[] = [];
   private draining: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
   private closed = false;
 
   /** When several changes were last written together, on the clock of `performance`. */
@@ -32,13 +44,14 @@ export class WriteQueue {
     private readonly onCompactionError: (error: unknown) => void = () => undefined,
   ) {}
 
-  /** Resolves when the change is durable; see `Store` for what a failure means. */
-  async write(change: Change): Promise<void> {
+  /** Resolves when the change, and so all before it, is durable; see `Store` for what a failure means. */
+  async write(change: Change, urgency: Urgency): Promise<void> {
     if (this.closed) throw new StoreClosedError();
     const undo = this.database.apply(change);
     await new Promise<void>((resolve, reject) => {
-      this.pending.push({ change, undo, resolve, reject });
-      this.drain();
+      this.pending.push({ change, urgency, undo, resolve, reject });
+      if (urgency === 'now') this.drain();
+      else this.timer ??= setTimeout(() => this.drain(), SOON_MS);
     });
   }
 
@@ -53,6 +66,8 @@ export class WriteQueue {
 
   async close(): Promise<void> {
     this.closed = true;
+    await this.draining;
+    if (this.pending.length > 0) this.drain();
     await this.draining;
     // Its failure was told to onCompactionError; the journal has everything.
     await this.compaction.settled().catch(() => undefined);
@@ -71,11 +86,13 @@ export class WriteQueue {
     await (crowded ? new Promise((resolve) => setImmediate(resolve)) : Promise.resolve());
     try {
       do {
+        clearTimeout(this.timer);
+        this.timer = undefined;
         if (this.pending.length > 0) await this.writeBatch();
         // Between two batches the journal and the durable state agree, which is what a snapshot needs.
         if (this.compaction.isDue(this.pending.length === 0)) this.beginCompaction();
         if (this.compaction.isWritten) await this.finishCompaction();
-      } while (this.pending.length > 0);
+      } while (this.pending.some(({ urgency }) => urgency === 'now'));
     } finally {
       // In the same tick as the last look at `pending`: a change in between would wait for ever.
       this.draining = undefined;
