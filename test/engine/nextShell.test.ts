@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { haveSshd } from '../support/sshd';
@@ -159,6 +159,22 @@ describe('the shell of the next job', function () {
     const warm = await logOf(second);
     assert.equal(warm, await logOf(cold.id));
     assert.match(warm, /^yes UUID-0 1 0,1 2\n1 \/\S+ run\nhello\nmore\n/);
+  });
+
+  it('begins while what the job before leaves is put to use: its secrets are gone, and each has its own devices', async () => {
+    const secret = (gpus: number): string => `${task('true', gpus)}secrets: {TOKEN: very-secret}\n`;
+    const first = `${held('first')}secrets: {TOKEN: very-secret}\n`;
+    const ids = await staged('c', [first, secret(2), secret(1), secret(2)]);
+    writeFileSync(file('go'), '');
+    for (const id of ids) assert.equal((await world.ended('c', id)).status, 'SUCCEEDED');
+    const jobs = path.join(home, '.cluster-queue', 'node', 'jobs');
+    assert.equal(spawnSync('grep', ['-rl', 'very-secret', jobs], { encoding: 'utf8' }).stdout, '');
+    // What a client that was away would be told.
+    const devices = ids.map((id) => {
+      const folder = path.join(jobs, `${world.engine.job('c', id).record.uuid}-0`);
+      return readFileSync(path.join(folder, 'sup.node'), 'utf8').trim().split('\n')[1];
+    });
+    assert.deepEqual(devices, ['0,1 0 .', '0,1 0 .', '0 0 .', '0,1 0 .']);
   });
 
   it('is not used when ~/.bashrc has changed, or it is too old', async () => {

@@ -15,14 +15,14 @@ our $BOOT = first_line($ENV{CLUSTER_QUEUE_BOOT_ID_FILE} || '/proc/sys/kernel/ran
 # Perl has no names for system calls, whose numbers never change, and the module that has O_EXCL and its like takes longer
 # to load than a job to start.
 my %CALLS = (
-  x86_64      => [294, 254, 255, 112, 319, 231],
-  aarch64     => [26, 27, 28, 157, 279, 94],
-  riscv64     => [26, 27, 28, 157, 279, 94],
-  ppc64le     => [318, 276, 277, 66, 360, 234],
-  powerpc64le => [318, 276, 277, 66, 360, 234],
+  x86_64      => [294, 254, 255, 112, 319, 231, 24],
+  aarch64     => [26, 27, 28, 157, 279, 94, 124],
+  riscv64     => [26, 27, 28, 157, 279, 94, 124],
+  ppc64le     => [318, 276, 277, 66, 360, 234, 158],
+  powerpc64le => [318, 276, 277, 66, 360, 234, 158],
 );
 my ($machine) = $Config{archname} =~ /^(\w+)-linux/;
-our ($INOTIFY_INIT, $INOTIFY_ADD, $INOTIFY_REMOVE, $SETSID, $MEMFD, $EXIT) = @{$CALLS{$machine // ''} || by_other_means()};
+our ($INOTIFY_INIT, $INOTIFY_ADD, $INOTIFY_REMOVE, $SETSID, $MEMFD, $EXIT, $YIELD) = @{$CALLS{$machine // ''} || by_other_means()};
 our ($O_RDWR, $O_NONBLOCK, $O_NEW, $O_APPEND) = (2, 04000, 0301, 02101);
 our ($SHARED, $EXCLUSIVE, $AT_ONCE, $UNLOCK) = (1, 2, 4, 8);
 our $NOHANG = 1;
@@ -68,12 +68,12 @@ sub put {
   return print({$file} $text) && close $file;
 }
 
-# Writes over the beginning of a file, which is made when it is not there, and leaves the rest.
+# Writes over the beginning of a file, which is made when it is not there, and leaves the rest, or with $3 cuts that off.
 sub put_over {
-  my ($path, $text) = @_;
+  my ($path, $text, $cut) = @_;
   sysopen(my $file, $path, $O_RDWR | 0100, 0600) or return 0;
   my $written = syswrite($file, $text);
-  return defined $written && $written == length $text;
+  return defined $written && $written == length $text && (!$cut || truncate($file, $written));
 }
 
 # Makes an empty file that nobody else has made.
@@ -97,6 +97,12 @@ sub stat_of {
 
 # The start time of a process, which is unique with its pid; nothing when it is gone.
 sub start_of { return (stat_of($_[0]))[19] }
+
+# That of this process.
+sub own_start {
+  our %OWN_START;
+  return $OWN_START{$$} //= start_of($$);
+}
 
 sub lives {
   my ($pid, $began) = @_;

@@ -25,10 +25,12 @@ sub start_shell {
     open(STDERR, '>&', \*STDOUT);
     # F_DUPFD, which leaves them open over exec.
     my ($to, $text, $go) = map { defined $_ ? fcntl($_, 0, 5) : undef } $output, $shell->{text}, $word;
-    exec { bash() } 'bash', '-i', '-c', "CQ_OUTPUT=$to CQ_TEXT=$text\n" . job_text(), 'run' or exit 127 unless $spare;
+    exec { bash() } 'bash', '-i', '-c', "CQ_OUTPUT=$to CQ_TEXT=$text\n" . tools_text() . job_text(), 'run' or exit 127 unless $spare;
+    my $tools = tools_text();
     # It ends by itself, and takes along what ~/.bashrc has left, when nobody is there to give it a job.
     my $seconds = 2 * spare_seconds() + 60;
     exec { bash() } 'bash', '-i', '-c', <<"    WAIT", 'run' or exit 127;
+      $tools
       if ! IFS= read -r -t $seconds -u $go CQ_TEXT; then
         for CQ_SIGNAL in TERM KILL; do
           for CQ_PID in \$(command grep -lsF "CLUSTER_QUEUE_JOB=\$CLUSTER_QUEUE_JOB" /proc/[0-9]*/environ); do
@@ -68,13 +70,19 @@ sub job_text {
     trap "exit 143" TERM
     # What came while ~/.bashrc was at work was not heeded.
     [ ! -e "\$CQ_JOB_DIR/cancel" ] && [ ! -e "\$CQ_JOB_DIR/timeout" ] || exit 143
-    for CQ_NAME in docker podman docker-compose; do
-      ! type -P \$CQ_NAME >/dev/null || CQ_BIN=\${CQ_BIN##*:}/\$CQ_NAME:\$CQ_BIN
-    done
     . "\$CQ_JOB_DIR/env"
     $NODE_ENV
     . "\$CQ_JOB_DIR/run"
   RUN
+}
+
+# Has those of our own programs found that stand in for what ~/.bashrc leaves to be found.
+sub tools_text {
+  return <<'  TOOLS';
+    for CQ_NAME in docker podman docker-compose; do
+      ! type -P $CQ_NAME >/dev/null || CQ_BIN=${CQ_BIN##*:}/$CQ_NAME:$CQ_BIN
+    done
+  TOOLS
 }
 
 # Whether a shell came to the task.
@@ -90,7 +98,7 @@ sub prepare_next {
 }
 
 # A mark that no other shell has.
-sub next_mark { return join '-', 'next', $$, start_of($$), ++our $SPARES }
+sub next_mark { return join '-', 'next', $$, own_start(), ++our $SPARES }
 
 # Starts a shell for a job that will have these devices: it reads ~/.bashrc while the rest is made ready.
 sub prepare_shell {

@@ -13,6 +13,11 @@ our (@LEASES, @PLACING);
 our ($SPARE, $NEXT_SHELL);
 # Whether something went on waiting when this process last started something.
 our $SOME_LEFT;
+# A file of the job that has ended here which nobody needs any more, until it becomes one of the next job's: to make a new one
+# is what takes long.
+our $SPENT;
+# What is to be told when the next job has begun, and the walk that ends with that.
+our (@UNTOLD, $UNTOLD_WALK);
 # The process that keeps the log, see `start_keeper`.
 our $KEEPER;
 # Pipes that end when a fork has let go of this process's leases; and in a fork that has not yet, the end that says so.
@@ -24,7 +29,7 @@ our ($FIRST_FORKS, $FIRST_PID);
 sub supervise {
   my ($uuid, $grace, $hold, $leases, $snapshot, undef, undef, $timeout, $retries, $use, $devices, $alternative, $units) = @_;
   ($UUID, $JOB) = ($uuid, "$ROOT/jobs/$uuid");
-  my ($began, $name, $mark) = (start_of($$), "$JOB/.sup.$$", next_mark());
+  my ($began, $name, $mark) = (own_start(), "$JOB/.sup.$$", next_mark());
   # On a full disk nobody could tell that it runs: it is not known here, and the engine sends it again.
   if (!name_supervisor($name, $$, $began, "$devices $alternative", $mark)) {
     unlink $name;
@@ -105,9 +110,11 @@ sub supervise_next {
   }
 }
 
-# Writes the job's end, frees its devices, and starts what is staged and fits. Returns that walk, which is over.
+# Writes the job's end, frees its devices, and starts what is staged and fits; `announce` may have to follow.
 sub finish {
   my $book = "$ROOT/live/$UUID";
+  # Of the job before, when this one did not come to its beginning.
+  announce();
   # It has the leases too.
   end_next_shell();
   # What this job had is for whom this process starts next, before another that has just ended its own job looks around.
@@ -121,18 +128,31 @@ sub finish {
   my $text = join(' ', $CODE, uptime(), $BOOT, $HOW, $TRY) . " .\n";
   put_over($book, $text);
   rename $book, "$JOB/exit";
-  # Secrets may be in there.
-  put("$JOB/env", '');
+  $SPENT = "$JOB/env";
   my $ended = "X $UUID $CODE 0 $HOW $TRY";
   my $walk = walk(1, $lock);
+  # Secrets may be in there.
+  put($SPENT, '') if defined $SPENT;
+  undef $SPENT;
   $SOME_LEFT = $walk->{left} // 0;
   undef $lock;
   end_spare();
-  push_line(join ' ', $ended, @{$walk->{started}});
+  push @UNTOLD, join ' ', $ended, @{$walk->{started}};
+  $UNTOLD_WALK = $walk;
+  # Who hears of it has much to do, for which the next job's shell should not wait; but no other supervisor may wait for that.
+  my ($snapshot, $timeout) = @NEXT_HOW[1, 2];
+  announce() unless $NEXT_SHELL && @{$walk->{started}} == 1 && $snapshot eq '-' && $timeout eq '-';
+  1 while waitpid(-1, $NOHANG) > 0;
+}
+
+# Pushes what is to be told, and these lines, and ends the walk that is told of.
+sub announce {
+  my @lines = (splice(@UNTOLD), @_);
+  push_line(join "\n", @lines) if @lines;
+  my $walk = $UNTOLD_WALK or return;
+  undef $UNTOLD_WALK;
   end_walk($walk);
   kick() if defined $walk->{again};
-  1 while waitpid(-1, $NOHANG) > 0;
-  return $walk;
 }
 
 # Takes the job's folder away as if it had never been sent.
@@ -173,7 +193,12 @@ sub wait_for_holders {
 # that of the shell which has waited for the job.
 sub name_supervisor {
   my ($path, $pid, $began, $took, $mark) = @_;
-  return put_over($path, sprintf "%-159s\n%s .\n", join(' ', $pid, $began, $BOOT, uptime(), '.', $mark // ()), $took);
+  my $text = sprintf "%-159s\n%s .\n", join(' ', $pid, $began, $BOOT, uptime(), '.', $mark // ()), $took;
+  if (defined $SPENT && put_over($SPENT, $text, 1) && rename $SPENT, $path) {
+    undef $SPENT;
+    return 1;
+  }
+  return put_over($path, $text);
 }
 
 # The job's own copy of its workdir, made before it holds any device unless it was staged.
@@ -384,16 +409,19 @@ sub run_try {
   if (gone_on()) {
     ($CODE, $HOW) = (143, 'exit');
     end_watch($watch);
-    return;
+    return announce();
   }
   # Up to here it says that no try is under way.
   unlink "$JOB/pause" if $TRY != 1;
+  begin_in($NEXT_SHELL) if $NEXT_SHELL;
+  # Before a new shell is forked, which would keep what the walk has locked.
+  announce("S $UUID 0 $TRY");
   my $waited = $NEXT_SHELL;
   undef $NEXT_SHELL;
-  begin_in($waited) if $waited;
+  # What is left to do here must not keep the job from its core.
+  syscall($YIELD) if $waited;
   my $shell = $waited || start_shell();
   my $kills = oom_kills();
-  push_line("S $UUID 0 $TRY");
   attend($shell);
   if ($waited && !began($waited) && !-e "$JOB/cancel" && !-e "$JOB/timeout") {
     # It ended, or was ended, before it came to the task.
@@ -423,8 +451,8 @@ sub attend {
   $CODE = 126;
   return unless $shell;
   open_log($shell->{from});
-  prepare_next();
   log_opened($shell->{from});
+  prepare_next();
   close $shell->{from};
   $? = 126 << 8;
   1 while waitpid($shell->{pid}, 0) < 0 && $! == 4;

@@ -269,7 +269,7 @@ sub claim {
   my ($walk, $entry, $uuid, $start) = @_;
   my $job = "$ROOT/jobs/$uuid";
   return 0 if -e $job;
-  my ($pid, $began) = ($$, start_of($$));
+  my ($pid, $began) = ($$, own_start());
   my $shell = $walk->{mine} && !defined $NEXT ? ready_shell(@PLACING) : undef;
   return 0 unless $shell || lock_apart();
   my ($devices, @books) = ($start->{devices}, $start->{use}, $start->{units}, $start->{leases});
