@@ -110,7 +110,8 @@ sub supervise_next {
   }
 }
 
-# Writes the job's end, frees its devices, and starts what is staged and fits; `announce` may have to follow.
+# Writes the job's end, frees its devices, and starts what is staged and fits. Returns that walk; `announce` may have to
+# follow, which ends it.
 sub finish {
   my $book = "$ROOT/live/$UUID";
   # Of the job before, when this one did not come to its beginning.
@@ -143,6 +144,7 @@ sub finish {
   my ($snapshot, $timeout) = @NEXT_HOW[1, 2];
   announce() unless $NEXT_SHELL && @{$walk->{started}} == 1 && $snapshot eq '-' && $timeout eq '-';
   1 while waitpid(-1, $NOHANG) > 0;
+  return $walk;
 }
 
 # Pushes what is to be told, and these lines, and ends the walk that is told of.
