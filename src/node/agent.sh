@@ -220,7 +220,7 @@ lease() {
   mode=-x name=$1
   case $1 in s:*) mode=-s name=${1#s:} ;; esac
   file=$LEASES/$name
-  [ -e "$file" ] || (umask 0; : >"$file") 2>/dev/null
+  [ -e "$file" ] || (umask 0; true >"$file") 2>/dev/null
   if command -v flock >/dev/null 2>&1; then
     # Opened read-only: another user's lock file can be locked, but (sticky folder) neither changed nor removed.
     eval "exec $2<\"\$file\"" && flock -n $mode "$2" || return
@@ -228,7 +228,7 @@ lease() {
     lease_by_mkdir "$file.held" || return
   fi
   # So that others can tell whose it is.
-  { : >"$file.by.${EUID:-0}"; } 2>/dev/null || :
+  { true >"$file.by.${EUID:-0}"; } 2>/dev/null || :
 }
 
 # Prints the user whose queue last took lease $1.
@@ -280,7 +280,7 @@ supervise() {
   JOB=$1 UUID=${1##*/} GRACE=$2 HOLD=$3 SNAPSHOT=$4 TIMEOUT=$5 RETRIES=$6 TRY=1 USE=$7 DEVS=$8 ALT=$9 UNITS=${10}
   shift 10
   # One of two starts of the same UUID gets past here (O_EXCL).
-  (set -C; : >"$JOB/sup") 2>/dev/null || exit 0
+  (set -C; true >"$JOB/sup") 2>/dev/null || exit 0
   boot_id; uptime_s; start_of $$
   leases=
   for device in "$@"; do leases=$leases${leases:+,}${device#s:}; done
@@ -338,7 +338,7 @@ finish() {
   printf '%s %s %s %s %s .\n' "$CODE" "$NOW" "$BOOT" "$HOW" "$TRY" 1<>"$ROOT/live/$UUID"
   mv "$ROOT/live/$UUID" "$JOB/exit"
   # Secrets may be in there.
-  : >"$JOB/env"
+  true >"$JOB/env"
   ended="$UUID $CODE 0 $HOW $TRY"
   walk mine
   push "X $ended$STARTED"
@@ -353,7 +353,7 @@ copy_workdir() {
   cp -a --reflink=auto "$WORK/$SNAPSHOT" "$JOB/workdir" 2>/dev/null && return
   rm -rf "$JOB/workdir"
   cp -Rp "$WORK/$SNAPSHOT" "$JOB/workdir" 2>"$JOB/rc.log" && return
-  : >"$JOB/began"
+  true >"$JOB/began"
   { echo "cluster-queue: the workdir could not be copied for this job:"; head -n 5 "$JOB/rc.log"; } >>"$JOB/run.log" 2>&1
   return 1
 }
@@ -536,7 +536,7 @@ run_job() {
   mark_forks
   uptime_s
   printf '%s .\n' "$NOW" >"$JOB/started"
-  : >>"$JOB/run.log"
+  true >>"$JOB/run.log"
   run_try
   while next_try; do run_try; done
 }
@@ -634,7 +634,7 @@ end_in_time() {
       read -r word <&4
     else
       uptime_s
-      if [ "$NOW" -ge "$END" ]; then : >"$JOB/timeout"; break; fi
+      if [ "$NOW" -ge "$END" ]; then true >"$JOB/timeout"; break; fi
       read -r -t $((END - NOW)) word <&4
     fi
   done
@@ -812,7 +812,7 @@ do_cancel() {
     case $STATE in
       unknown | ended*) ;;
       *)
-        : >"$ROOT/jobs/$uuid/cancel"
+        true >"$ROOT/jobs/$uuid/cancel"
         $SETSID sh "$AGENT" kill "$ROOT/jobs/$uuid" "$grace" </dev/null >/dev/null 2>&1 8>&- &
         STATE=cancelling
         ;;
@@ -997,7 +997,7 @@ probe_amd() {
     tool=amd
   fi
   if [ -n "$tool" ] && grep -qi -e '^card[0-9]' -e '^[0-9][0-9]*,' "$SESSION/smi"; then
-    : >"$ROOT/amd"
+    true >"$ROOT/amd"
     while IFS= read -r row; do say "$tool $row"; done <"$SESSION/smi"
   else
     rm -f "$ROOT/amd"
@@ -1146,7 +1146,7 @@ guard() {
     start_of $$ && [ "$START" = "$BEGAN" ] || { kill $MUX; return; }
     [ -d "$SESSION" ] || { kill $MUX $$; return; }
     rm -f "$SESSION/tick"
-    (printf '.\n' >&8; : >"$SESSION/tick") &
+    (printf '.\n' >&8; true >"$SESSION/tick") &
     sleep "${CLUSTER_QUEUE_STALLED:-20}"
     [ -e "$SESSION/tick" ] || [ ! -d "$SESSION" ] || break
   done
@@ -1217,7 +1217,7 @@ follow() {
   if [ -e "$ROOT/jobs/$2/exit" ] || [ ! -d "$ROOT/jobs/$2" ]; then
     eval "end_$1=1"
   else
-    [ -e "$ROOT/jobs/$2/run.log" ] || : >>"$ROOT/jobs/$2/run.log"
+    [ -e "$ROOT/jobs/$2/run.log" ] || true >>"$ROOT/jobs/$2/run.log"
     watch "$1"
   fi
   send_log "$1"
@@ -1228,7 +1228,8 @@ follow() {
 watch() {
   eval "uuid=\$uuid_$1 off=\$off_$1"
   newest_part "$ROOT/jobs/$uuid"
-  size=$(($(wc -c <"$LOG")))
+  size_of "$LOG"
+  size=$SIZE
   [ "$size" -gt $((off - LOG_AT)) ] || size=$((off - LOG_AT))
   WATCHES=$((WATCHES + 1))
   grow=$SESSION/grow.$WATCHES
@@ -1280,8 +1281,8 @@ send_log() {
   [ -n "$uuid" ] || return 0
   eval "off=\$off_$1 end=\$end_$1"
   find_part "$ROOT/jobs/$uuid" "$off"
-  size=$LOG_AT
-  [ -e "$LOG" ] && size=$((LOG_AT + $(wc -c <"$LOG")))
+  size_of "$LOG"
+  size=$((LOG_AT + SIZE))
   n=$((size - off))
   if [ $n -gt 0 ]; then
     # A slice at a time, so that a flood in one log holds up neither events nor other logs.

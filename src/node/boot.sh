@@ -33,7 +33,7 @@ boot_wanted() {
 
 # Sets WAY; fails, and SAID says why, when this cannot be.
 boot_on() {
-  if ! { mkdir -p "$ROOT/boot" && write_boot_run && : >"$asker"; }; then no_room "$ROOT/boot"; return 1; fi
+  if ! { mkdir -p "$ROOT/boot" && write_boot_run && true >"$asker"; }; then no_room "$ROOT/boot"; return 1; fi
   boot_names
   run=$(quoted "$ROOT/boot/run")
   # In a crontab % would end the command.

@@ -15,6 +15,8 @@
 #   sessions/PID/ev   a FIFO into which supervisors push what happened; the session's mux is its only reader
 # but for the trees of workdirs, which nodes with one home share (WORK):
 #   work/SNAPSHOT/    never changed once it is there; two of them may have files in common (hard links)
+#
+# A file is made by `true >FILE`: where `: >FILE` fails, or any other special builtin, sh ends.
 set -f
 umask 077
 AGENT=$0

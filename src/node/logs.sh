@@ -50,7 +50,8 @@ keep_log() {
       found=${found##*[!0-9+]}
       # Less than it was to read: that was the end.
       [ $((found)) -ge "$reads" ] || return 0
-      size=$(($(wc -c <"$LOG")))
+      size_of "$LOG"
+      size=$SIZE
       [ "$size" -lt "$PART" ] || next_part
     else
       # What dd had read is gone: it reads no more before there is room for all that it may read at once, and the job waits.
@@ -74,9 +75,15 @@ next_part() {
   done
   set -f
   LOG=$JOB/run.log.$LOG_AT
-  until : >>"$LOG"; do sleep 1; done
+  until true >>"$LOG"; do sleep 1; done
   push "P $UUID"
 }
+
+# Sets SIZE to the bytes of file $1: 0 when it is not there any more, which in $((…)) would end the shell.
+size_of() {
+  SIZE=$(wc -c <"$1")
+  SIZE=$((${SIZE:-0}))
+} 2>/dev/null
 
 # Sets LOG to the newest part of the log of job $1 (directory), and LOG_AT to where it begins.
 newest_part() {

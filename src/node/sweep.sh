@@ -9,7 +9,7 @@ empty_env() {
     [ -e "$SUP" ] && read_sup "$1" || return 0
     [ "$boot" != "$BOOT" ] || ! start_of "$sup" || [ "$START" != "$began" ] || return 0
   fi
-  : >"$1/env"
+  true >"$1/env"
 }
 
 # sweep DAYS: empties what secrets are left, and once a day removes what is not needed any more: folders of ended jobs DAYS
@@ -20,7 +20,7 @@ sweep() {
   set +f
   for job in "$ROOT"/jobs/*; do empty_env "$job"; done
   [ -z "$(find "$ROOT/swept" -mtime -1 2>/dev/null)" ] || return 0
-  : >"$ROOT/swept"
+  true >"$ROOT/swept"
   # By another's session the agent of a job that runs could be taken for unused: those on one home share the folder.
   touch "$AGENT" 2>/dev/null
   for job in "$ROOT"/jobs/*; do
@@ -58,6 +58,6 @@ keep_staged() {
 told() {
   [ -d "$ROOT/jobs/$1" ] && [ ! -e "$ROOT/jobs/$1/told" ] || return 0
   tell_state "$1"
-  case $STATE in ended* | dead*) : >"$ROOT/jobs/$1/told" ;; esac
+  case $STATE in ended* | dead*) true >"$ROOT/jobs/$1/told" ;; esac
 } 2>/dev/null
 
