@@ -33,7 +33,7 @@ start_of() {
 push() {
   set +f
   for fifo in "$ROOT"/sessions/*/ev; do
-    [ -p "$fifo" ] && printf '%s\n' "$1" 1<>"$fifo"
+    [ -p "$fifo" ] && put_line "$1" 1<>"$fifo"
   done 2>/dev/null
   set -f
 }
@@ -693,7 +693,7 @@ set_try() {
 
 # ---------------------------------------------------------------- the session: requests
 
-reply() { printf '%s\n' "$1" >&8; }
+reply() { put_line "$1" >&8; }
 
 told_end() {
   [ -e "$job/exit" ] && read -r code ended ended_boot how tried dot <"$job/exit" && [ "$dot" = . ]
@@ -1203,9 +1203,9 @@ mux() {
       'U '*) unfollow "${line#U }" ;;
       'P '*) went_on "${line#P }" ;;
       .) ;;
-      'X '*) printf '%s\n' "$line"; set -- $line; ended "$2" ;;
+      'X '*) put_line "$line"; set -- $line; ended "$2" ;;
       Q) for slot in $SLOTS; do unfollow "$slot"; done; exit 0 ;;
-      *) printf '%s\n' "$line" ;;
+      *) put_line "$line" ;;
     esac
   done <&8
 }
@@ -1298,14 +1298,14 @@ send_log() {
     # From the background: the mux alone empties this FIFO and must never wait for it.
     printf 'L %s\n' "$1" >&8 &
   elif [ -n "$end" ]; then
-    printf 'E %s %s\n' "$1" "$off"
+    put_line "E $1 $off"
     unfollow "$1"
   fi
 }
 
 # Sends $n bytes of the log from $off on, out of the part on stdin.
 send_slice() {
-  printf 'D %s %s %s\n' "$1" "$off" "$n"
+  put_line "D $1 $off $n" || return
   if [ -n "$DD" ]; then
     dd bs=64k iflag=skip_bytes,count_bytes skip=$((off - LOG_AT)) count="$n" 2>/dev/null
   else

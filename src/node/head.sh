@@ -25,6 +25,20 @@ LC_ALL=C
 export LC_ALL
 unset CDPATH ENV BASH_ENV CLUSTER_QUEUE_JOB
 
+# Prints a line into a pipe that may be full. busybox's printf gives up, and forgets the line, when a child ends while it waits;
+# of what is no longer than PIPE_BUF nothing has been written then.
+put_line() {
+  if [ ${#1} -gt 4000 ]; then
+    printf '%s\n' "$1" | cat
+    return
+  fi
+  puts=0
+  until printf '%s\n' "$1"; do
+    puts=$((puts + 1))
+    [ "$puts" -lt 1000 ] || return 1
+  done
+}
+
 # Sets MACHINE to what tells this machine from others.
 machine_id() {
   host=$(uname -n)

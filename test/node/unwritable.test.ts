@@ -86,16 +86,30 @@ for (const { file, env, name } of AGENT_WAYS) {
       await until(() => lines.join('') === 'heard\n');
     });
 
+    const functions = AGENT_TEXT.slice(
+      0,
+      AGENT_TEXT.lastIndexOf('\ncase ${1-} in\n', AGENT_TEXT.indexOf('#!perl')),
+    );
+    const sh = (text: string): string[] => [path.join(dir, 'bin', 'sh'), '-c', `${functions}\n${text}`, 'sh'];
+
     it('has no bytes', () => {
-      const functions = AGENT_TEXT.slice(
-        0,
-        AGENT_TEXT.lastIndexOf('\ncase ${1-} in\n', AGENT_TEXT.indexOf('#!perl')),
+      const [program = '', ...words] = sh(
+        'size_of /nowhere/log; echo "$SIZE"; size_of /etc/passwd; [ "$SIZE" -gt 0 ] && echo more',
       );
-      const text = `${functions}\nsize_of /nowhere/log; echo "$SIZE"; size_of /etc/passwd; [ "$SIZE" -gt 0 ] && echo more`;
-      assert.equal(
-        execFileSync(path.join(dir, 'bin', 'sh'), ['-c', text, 'sh'], { encoding: 'utf8' }),
-        '0\nmore\n',
-      );
+      assert.equal(execFileSync(program, words, { encoding: 'utf8' }), '0\nmore\n');
+    });
+
+    it('keeps no line from a reader that is slow while children end', () => {
+      const long = 'x'.repeat(10_000);
+      // The pipe is full when the lines are printed, and children end while they wait.
+      const text = `{ head -c 65536 /dev/zero
+        for n in 1 2 3 4 5; do sleep 0.$n & done
+        put_line 'D 1 2 3'
+        (sleep 0.1) & put_line ${long}; put_line last; } | { sleep 0.8; tail -c +65537; }`;
+      const [program = '', ...words] = sh(text);
+      const said = execFileSync(program, words, { encoding: 'utf8' }).split('\n');
+      const lines = said.map((line) => `${line.slice(0, 8)}: ${line.length}`);
+      assert.deepEqual(lines, ['D 1 2 3: 7', 'xxxxxxxx: 10000', 'last: 4', ': 0']);
     });
   });
 }
