@@ -8,7 +8,7 @@ export const dispatch: Case = {
   target: [{ of: 'cluster queue', against: 'ssh, ControlMaster', most: 0.7 }],
   floor:
     'one fdatasync, one round trip, two forks and the start of an interactive bash; the peer pays two forks, two shells and a client’s start',
-  why: 'Where the time goes, by a trace: about 2 ms until the job is durable and on its way, a fork for its supervisor, and then the start of an interactive bash (3 ms), beside which the supervisor makes books and log; from its first line to the client 1 ms, the mirror’s own file included, which is written before anybody hears of a line. Each hop wakes another process, and seven new files are made: where the machine is slow at that, so is this, and where it is slow at starting programs, so is the peer (0.6 to 1.2 times the peer within two hours, the same code).',
+  why: 'Where the time goes, by a trace: about 2 ms until the job is durable and on its way, a fork for its supervisor, and then the start of an interactive bash (3 ms), beside which the supervisor makes books and log; from its first line to the client 1 ms, the mirror’s own file included, which is written before anybody hears of a line. Each hop wakes another process, and new files are made: where the machine is slow at that, so is this, and where it is slow at starting programs, so is the peer (0.6 to 1.2 times the peer within two hours, the same code).',
   async run({ quick }) {
     const lab = await Lab.open();
     try {
