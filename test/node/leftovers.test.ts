@@ -15,7 +15,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { AgentSession, SESSION_COMMAND } from '../../src/node';
 import { SshTransport } from '../../src/transport';
-import { kill, markedProcesses, supervisorOf } from '../faults/processes';
+import { kill, markedProcesses, processes, supervisorOf } from '../faults/processes';
 import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
 
 const shells = ['dash', 'bash', 'busybox'].flatMap((name) => {
@@ -58,6 +58,11 @@ for (const [shell, file] of shells) {
       await until(() => text(job(uuid, 'run.log')) === 'here\n');
       return uuid;
     };
+    const killSupervisor = async (uuid: string): Promise<void> => {
+      const supervisor = supervisorOf(node.home, uuid);
+      kill(supervisor);
+      await until(() => !processes().some(({ pid }) => pid === supervisor));
+    };
     const age = (name: string, days: number): void => {
       const then = Date.now() / 1000 - days * 86_400;
       utimesSync(name, then, then);
@@ -91,7 +96,7 @@ for (const [shell, file] of shells) {
       mkdirSync(job(fresh));
       writeFileSync(job(fresh, 'env'), 'TOKEN=abc\n');
       for (const uuid of [dead, asked]) {
-        kill(supervisorOf(node.home, uuid));
+        await killSupervisor(uuid);
         for (const { pid } of markedProcesses(node.home, uuid)) kill(pid);
       }
       const reboot = await live();
@@ -157,7 +162,7 @@ for (const [shell, file] of shells) {
       // Not again on the same day.
       age(job(toldNow, 'told'), 20);
       const dead = await live();
-      kill(supervisorOf(node.home, dead));
+      await killSupervisor(dead);
       await session.sweep(14);
       await until(() => text(job(dead, 'env')) === '');
       assert.ok(existsSync(job(toldNow)));
