@@ -16,8 +16,8 @@ our $SOME_LEFT;
 # A file of the job that has ended here which nobody needs any more, until it becomes one of the next job's: to make a new one
 # is what takes long.
 our $SPENT;
-# What is to be told when the next job has begun, and the walk that ends with that.
-our (@UNTOLD, $UNTOLD_WALK);
+# The walk after the last job's end, with the line that tells of both, until that is told.
+our $UNTOLD;
 # The process that keeps the log, see `start_keeper`.
 our $KEEPER;
 # Pipes that end when a fork has let go of this process's leases; and in a fork that has not yet, the end that says so.
@@ -138,8 +138,8 @@ sub finish {
   $SOME_LEFT = $walk->{left} // 0;
   undef $lock;
   end_spare();
-  push @UNTOLD, join ' ', $ended, @{$walk->{started}};
-  $UNTOLD_WALK = $walk;
+  $walk->{line} = join ' ', $ended, @{$walk->{started}};
+  $UNTOLD = $walk;
   # Who hears of it has much to do, for which the next job's shell should not wait; but no other supervisor may wait for that.
   my ($snapshot, $timeout) = @NEXT_HOW[1, 2];
   announce() unless $NEXT_SHELL && @{$walk->{started}} == 1 && $snapshot eq '-' && $timeout eq '-';
@@ -147,12 +147,13 @@ sub finish {
   return $walk;
 }
 
-# Pushes what is to be told, and these lines, and ends the walk that is told of.
+# Pushes what is untold, and these lines, and ends the walk that is told of.
 sub announce {
-  my @lines = (splice(@UNTOLD), @_);
+  my $walk = $UNTOLD;
+  undef $UNTOLD;
+  my @lines = ($walk ? $walk->{line} : (), @_);
   push_line(join "\n", @lines) if @lines;
-  my $walk = $UNTOLD_WALK or return;
-  undef $UNTOLD_WALK;
+  return unless $walk;
   end_walk($walk);
   kick() if defined $walk->{again};
 }
@@ -415,6 +416,8 @@ sub run_try {
   }
   # Up to here it says that no try is under way.
   unlink "$JOB/pause" if $TRY != 1;
+  # Before the job can end for want of memory.
+  my $kills = oom_kills();
   begin_in($NEXT_SHELL) if $NEXT_SHELL;
   # Before a new shell is forked, which would keep what the walk has locked.
   announce("S $UUID 0 $TRY");
@@ -423,7 +426,6 @@ sub run_try {
   # What is left to do here must not keep the job from its core.
   syscall($YIELD) if $waited;
   my $shell = $waited || start_shell();
-  my $kills = oom_kills();
   attend($shell);
   if ($waited && !began($waited) && !-e "$JOB/cancel" && !-e "$JOB/timeout") {
     # It ended, or was ended, before it came to the task.
