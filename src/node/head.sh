@@ -10,8 +10,9 @@
 #
 # The line protocol is described in wire.ts. Everything kept on the node is below ROOT:
 #   jobs/UUID/  env, run (what to run) · sup (who supervises) · took ("DEVICES ALTERNATIVE .") · run.log (see logs.sh) · cancel ·
-#               try, again, timeout (of one with a time limit or retries) · containers (see containers.sh), told (see sweep.sh) ·
-#               exit ("CODE UPTIME BOOT HOW TRY .") · of one that was staged here, sup.NODE and took.NODE instead, and env.NODE
+#               try, again, timeout (of one with a time limit or retries) · containers (see containers.sh), told (see sweep.sh;
+#               with perl it is what was `run`) · exit ("CODE UPTIME BOOT HOW TRY .") · of one that was staged here, sup.NODE
+#               and took.NODE instead, and env.NODE
 #   sessions/PID/ev   a FIFO into which supervisors push what happened; the session's mux is its only reader
 # but for the trees of workdirs, which nodes with one home share (WORK):
 #   work/SNAPSHOT/    never changed once it is there; two of them may have files in common (hard links)

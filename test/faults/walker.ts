@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { AGENT_TEXT } from '../../src/node/agentText';
+import { SHELL_FUNCTIONS } from '../support/agentWays';
 import perlProgram from './walker.pl' with { type: 'text' };
 import shellProgram from './walker.sh';
 
@@ -22,11 +23,10 @@ export class Walker {
   private readonly lines: AsyncIterator<string>;
 
   constructor(private readonly language: Language) {
-    const perl = AGENT_TEXT.indexOf('#!perl');
     const text =
       language === 'perl'
-        ? `${AGENT_TEXT.slice(perl)}\n${perlProgram}`
-        : `${AGENT_TEXT.slice(0, AGENT_TEXT.lastIndexOf('\ncase ${1-} in\n', perl))}\n${shellProgram}`;
+        ? `${AGENT_TEXT.slice(AGENT_TEXT.indexOf('#!perl'))}\n${perlProgram}`
+        : `${SHELL_FUNCTIONS}\n${shellProgram}`;
     const words = language === 'perl' ? ['-e', text] : ['-c', text, 'walker'];
     this.child = spawn(language, words, { stdio: ['pipe', 'pipe', 'inherit'] });
     const { stdin, stdout } = this.child;

@@ -5,9 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs
 import os from 'node:os';
 import path from 'node:path';
 import { AgentSession, SESSION_COMMAND } from '../../src/node';
-import { AGENT_TEXT } from '../../src/node/agentText';
 import { SshTransport } from '../../src/transport';
-import { AGENT_WAYS } from '../support/agentWays';
+import { AGENT_WAYS, SHELL_FUNCTIONS } from '../support/agentWays';
 import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
 
 for (const { file, env, name } of AGENT_WAYS) {
@@ -86,17 +85,14 @@ for (const { file, env, name } of AGENT_WAYS) {
       await until(() => lines.join('') === 'heard\n');
     });
 
-    const functions = AGENT_TEXT.slice(
-      0,
-      AGENT_TEXT.lastIndexOf('\ncase ${1-} in\n', AGENT_TEXT.indexOf('#!perl')),
-    );
-    const sh = (text: string): string[] => [path.join(dir, 'bin', 'sh'), '-c', `${functions}\n${text}`, 'sh'];
+    const sh = (text: string): string => {
+      const words = ['-c', `${SHELL_FUNCTIONS}\n${text}`, 'sh'];
+      return execFileSync(path.join(dir, 'bin', 'sh'), words, { encoding: 'utf8' });
+    };
 
     it('has no bytes', () => {
-      const [program = '', ...words] = sh(
-        'size_of /nowhere/log; echo "$SIZE"; size_of /etc/passwd; [ "$SIZE" -gt 0 ] && echo more',
-      );
-      assert.equal(execFileSync(program, words, { encoding: 'utf8' }), '0\nmore\n');
+      const text = 'size_of /nowhere/log; echo "$SIZE"; size_of /etc/passwd; [ "$SIZE" -gt 0 ] && echo more';
+      assert.equal(sh(text), '0\nmore\n');
     });
 
     it('keeps no line from a reader that is slow while children end', () => {
@@ -106,9 +102,9 @@ for (const { file, env, name } of AGENT_WAYS) {
         for n in 1 2 3 4 5; do sleep 0.$n & done
         put_line 'D 1 2 3'
         (sleep 0.1) & put_line ${long}; put_line last; } | { sleep 0.8; tail -c +65537; }`;
-      const [program = '', ...words] = sh(text);
-      const said = execFileSync(program, words, { encoding: 'utf8' }).split('\n');
-      const lines = said.map((line) => `${line.slice(0, 8)}: ${line.length}`);
+      const lines = sh(text)
+        .split('\n')
+        .map((line) => `${line.slice(0, 8)}: ${line.length}`);
       assert.deepEqual(lines, ['D 1 2 3: 7', 'xxxxxxxx: 10000', 'last: 4', ': 0']);
     });
   });

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { AGENT_TEXT } from '../../src/node/agentText';
 
 const shells = ['dash', 'bash', 'busybox'].flatMap((name) => {
   const file = [`/bin/${name}`, `/usr/bin/${name}`].find(existsSync);
@@ -21,4 +22,10 @@ export const AGENT_WAYS = shells.flatMap(([shell, file]) =>
     file,
     env: relay ? {} : { CLUSTER_QUEUE_RELAY: 'no' },
   })),
+);
+
+/** The agent's text in sh up to where it looks at what it is to do: functions that a test may call. */
+export const SHELL_FUNCTIONS = AGENT_TEXT.slice(
+  0,
+  AGENT_TEXT.lastIndexOf('\ncase ${1-} in\n', AGENT_TEXT.indexOf('#!perl')),
 );
