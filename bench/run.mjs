@@ -30,7 +30,7 @@ await esbuild.build({
   sourcemap: 'inline',
   logLevel: 'warning',
 });
-const words = ['--require', './bench/asShipped.cjs', 'out/bench/main.js', ...process.argv.slice(2)];
+const words = ['--require', './scripts/asShipped.cjs', 'out/bench/main.js', ...process.argv.slice(2)];
 process.exitCode = spawnSync(process.execPath, words, { stdio: 'inherit' }).status ?? 1;
 
 // What is kept is held to the repository's format like everything else in it.

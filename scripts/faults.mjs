@@ -20,6 +20,7 @@ const folder = path.join(tests, 'faults');
 const files = fs.readdirSync(folder).filter((name) => name.endsWith('.test.js'));
 const args = [
   '--enable-source-maps',
+  ...['--require', path.join(root, 'scripts/asShipped.cjs')],
   path.join(root, 'node_modules/mocha/bin/mocha.js'),
   ...(grep ? ['--grep', grep] : []),
   path.join(tests, 'unit', 'store', 'kill.test.js'),

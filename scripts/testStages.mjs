@@ -80,6 +80,7 @@ async function mocha(folders, timeout, { grep }) {
   if (files.length === 0) return noTests(folders);
   const args = [
     '--enable-source-maps',
+    ...['--require', path.join(root, 'scripts/asShipped.cjs')],
     path.join(root, 'node_modules/mocha/bin/mocha.js'),
     ...['--reporter', path.join(root, 'scripts/mochaReporter.mjs'), '--timeout', String(timeout)],
     ...(process.env.CI ? ['--forbid-only'] : []),

@@ -10,7 +10,7 @@ export const logBulk: Case = {
   peer: '`ssh host cat` of the same file into a file',
   target: [{ of: 'cluster queue', against: 'ssh host cat', least: 1.2 }],
   floor: 'the cipher on one core of each side, and both disks',
-  why: 'On two cores the sum of all work counts, by CPU times of a round: sshd 1.1 s, the client’s thread 1.4 s, its garbage collector 0.7 s beside that (ssh2 makes two buffers of each byte), writing 0.6 s, and the relay 0.5 s.',
+  why: 'On two cores the sum of all work counts, by CPU times of a round on the Xeon: the client’s thread 0.9 s, sshd 0.65 s, the relay 0.4 s, writing 0.3 to 0.8 s (freed memory that the machine’s host has taken back comes slowly), and the garbage collector 0.1 to 0.5 s, by whether V8 counts the deciphered packets as old. The peer’s cipher is ChaCha20, which that CPU does twice as fast as others, ours AES.',
   async run({ quick }) {
     const lab = await Lab.open();
     const { world } = lab;

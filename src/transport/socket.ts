@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import net from 'node:net';
 import { Duplex } from 'node:stream';
 import { explain } from './explain';
 import type { SshOptions } from './sshOptions';
+import { tcpSocket } from './tcp';
 import { ConnectError } from './transport';
 
 // A busy login node on another continent: the time for TCP, and again for key exchange and authentication.
@@ -28,7 +28,7 @@ export function openCarrier(
 ): Promise<Carrier> {
   if (options.proxyCommand !== undefined) return Promise.resolve(proxy(options.proxyCommand));
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ host: options.host, port: options.port });
+    const socket = tcpSocket(options.host, options.port);
     const limit = connectLimit(options);
     const settle = (error: ConnectError | undefined): void => {
       socket.setTimeout(0);
