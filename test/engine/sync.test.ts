@@ -11,6 +11,7 @@ import {
   readlinkSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -290,6 +291,28 @@ describe('a workdir and a node with', function () {
       await send('third');
       chmodSync(path.join(project, 'closed'), 0o755);
       await proxy.close();
+    } finally {
+      await world.close();
+    }
+  });
+
+  it('a home that is tidied up while it comes, as when another workdir has just arrived', async () => {
+    const world = new World();
+    try {
+      // All that is old there goes, between tar's end and the look at what it has brought.
+      const tar =
+        '/usr/bin/tar "$@" || exit; exec find . -mindepth 1 -maxdepth 1 ! -name id -mtime +1 -exec rm -rf {} +';
+      await world.nodes.add('node-a', { tools: { tar } });
+      await world.open();
+      await world.cluster('c', ['node-a']);
+      const project = path.join(world.home, 'project');
+      mkdirSync(path.join(project, 'pkg'), { recursive: true });
+      writeFileSync(path.join(project, 'pkg', 'code'), 'of long ago');
+      for (const name of ['pkg/code', 'pkg', '.']) utimesSync(path.join(project, name), 1e9, 1e9);
+      const { id } = await world.submit('c', `workdir: ${project}\nrun: cat pkg/code`);
+      const { status, message } = await world.ended('c', id);
+      assert.equal(status, 'SUCCEEDED', message);
+      assert.equal(await world.log('c', id), 'of long ago');
     } finally {
       await world.close();
     }

@@ -52,7 +52,9 @@ export async function* treeStream(
     full(padding(entry.size));
     files++;
   }
-  full(tarHeader({ kind: 'file', path: `${into}.end`, mode: 0o600, mtime: 0 }));
+  // Of now: what is old there is swept, also while this comes.
+  const mtime = Math.floor(Date.now() / 1000);
+  full(tarHeader({ kind: 'file', path: `${into}.end`, mode: 0o600, mtime }));
   full(tarEnd());
   yield taken();
   progress({ files, bytes });
