@@ -875,11 +875,12 @@ do_place() {
     *) to=$HOME/$to ;;
   esac
   from=$WORK/$2
-  if [ -e "$from/.cluster-queue-file" ]; then
-    words=$({ mkdir -p "${to%/*}" && cp -Rp "$from/.cluster-queue-file" "$to"; } 2>&1 | head -n 1 | cut -c 1-300)
-  else
-    words=$({ mkdir -p "$to" && cp -Rp "$from/." "$to/"; } 2>&1 | head -n 1 | cut -c 1-300)
-  fi
+  words=$({
+    # Nodes with one home put it to the same place: one after the other, as what they fetch themselves (remoteMount.ts).
+    flock 9 2>/dev/null
+    if [ -e "$from/.cluster-queue-file" ]; then mkdir -p "${to%/*}" && cp -Rp "$from/.cluster-queue-file" "$to"
+    else mkdir -p "$to" && cp -Rp "$from/." "$to/"; fi
+  } 2>&1 9>>"$HOME/.cluster-queue/mounts.lock" | head -n 1 | cut -c 1-300)
   [ -z "$words" ] && reply "= $1 ok" || reply "= $1 err write $words"
 }
 
