@@ -16,7 +16,7 @@ export const logLatency: Case = {
     { of: '100 jobs', against: '100 jobs, ssh tail -F', most: 1.2 },
   ],
   floor: 'an inotify event, a wake of a process on either side, and half a round trip',
-  why: 'Where the time goes: nearly all of what ssh tail needs (sshd, the cipher, the loopback; each wake of a process on an idle CPU takes a tenth of a millisecond here) and then the client, where a line now and then finds no code warm: of its 0.2 ms ssh2 takes 0.15 (half of that to make a decipher, as it does for each packet), and the line is written to the mirror’s file before anybody hears of it, which ssh does not do.',
+  why: 'Where the time goes: nearly all of what ssh tail needs (sshd, the cipher, the loopback; each wake of a process on an idle CPU takes a tenth of a millisecond here) and then the client, where a line now and then finds no code warm: of its 0.2 ms ssh2 takes 0.15 (half of that to make a decipher, as it does for each packet), and the line is written to the mirror’s file before anybody hears of it, which ssh does not do. What takes the time is that after a tenth of a second nothing is in the CPU’s caches: baseline code instead of the interpreter, a decipher made ahead, and a buffer of the socket’s own gained nothing, by trials in turns.',
   async run({ quick }) {
     const samples = new Samples();
     for (const jobs of quick ? [1, 10] : [1, 100]) {
