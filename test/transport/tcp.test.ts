@@ -128,7 +128,7 @@ describe('ciphers that read memory which is used again', function () {
       void (async () => {
         let sent = 0;
         for await (const bytes of onward as AsyncIterable<Buffer>) {
-          // Of an identification that comes in pieces ssh2 now and then takes a part, and refuses the signature.
+          // Of an identification in three pieces and more ssh2 loses the second, and refuses the signature.
           if (sent < 3000) {
             sent += bytes.length;
             client.write(bytes);
