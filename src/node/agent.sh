@@ -377,10 +377,7 @@ unpack() {
     echo CQ1 ok
     exec >/dev/null
     rm -rf "$2"
-    keep_staged
-    # Those that no job has used for two weeks make room, and what was broken off.
-    find . -maxdepth 1 -mindepth 1 ! -name id -mtime +14 -exec rm -rf {} + 2>/dev/null
-    find . -maxdepth 1 \( -name 'new-*' -o -name '*.part' \) -mtime +1 -exec rm -rf {} + 2>/dev/null
+    sweep_work
   else
     rm -f "$2.end"
     case $words in

@@ -37,21 +37,21 @@ sweep() {
       mv "$job" "$job.dead.$$" 2>/dev/null && rm -rf "$job.dead.$$"
     done
   find "$ROOT/jobs" -mindepth 1 -maxdepth 1 \( -name '*.dead.*' -o -name '*.busy.*' \) -mtime +1 -exec rm -rf {} + 2>/dev/null
-  keep_staged
-  # As unpack does, which may not come for long.
-  find "$WORK" -mindepth 1 -maxdepth 1 ! -name id -mtime +14 -exec rm -rf {} + 2>/dev/null
-  find "$WORK" -mindepth 1 -maxdepth 1 \( -name 'new-*' -o -name '*.part' \) -mtime +1 -exec rm -rf {} + 2>/dev/null
+  sweep_work
   find "${AGENT%/*}" -mindepth 1 -maxdepth 1 -name '*.sh' -mtime +90 2>/dev/null |
     while IFS= read -r script; do rm -rf "$script" "${script%.sh}.bin"; done
 }
 
-# The workdirs of staged jobs are in use, however long those wait.
-keep_staged() {
+# Workdirs that no job has used for two weeks, and what was broken off, make room. Those of staged jobs are in use, however
+# long these wait.
+sweep_work() {
   set +f
   for how in "$STAGED"/*/how; do
     [ -e "$how" ] && read -r _ snapshot _ <"$how" && [ -d "$WORK/$snapshot" ] && touch "$WORK/$snapshot"
   done 2>/dev/null
   set -f
+  find "$WORK" -mindepth 1 -maxdepth 1 ! -name id -mtime +14 -exec rm -rf {} + 2>/dev/null
+  find "$WORK" -mindepth 1 -maxdepth 1 \( -name 'new-*' -o -name '*.part' \) -mtime +1 -exec rm -rf {} + 2>/dev/null
 }
 
 # Notes that a client has all of job $1, so that its folder may go after a while.

@@ -9,27 +9,22 @@ import { throwDice, type Dice } from '../faults/scale';
 import { haveSshd, type TestNode } from '../support/sshd';
 import { Rig } from './rig';
 
-const portOf = (server: net.Server): number => (server.address() as net.AddressInfo).port;
-
-async function listening(server: net.Server): Promise<number> {
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  return portOf(server);
-}
-
 describe('a TCP connection whose memory is used again', () => {
   const servers: net.Server[] = [];
-  const serve = (take: (socket: net.Socket) => void): net.Server => {
-    const server = net.createServer({ noDelay: true }, take);
+  /** The port of a server that does this with each connection. */
+  const serve = async (take: (socket: net.Socket) => void): Promise<number> => {
+    const server = net.createServer({ noDelay: true }, take).listen(0, '127.0.0.1');
     servers.push(server);
-    return server;
+    await once(server, 'listening');
+    return (server.address() as net.AddressInfo).port;
   };
   after(() => {
     for (const server of servers) server.close();
   });
 
   it('keeps what came before somebody listened, and says when it ends', async () => {
-    const server = serve((socket) => socket.end('SSH-2.0-early\r\n'));
-    const socket = tcpSocket('127.0.0.1', await listening(server));
+    const port = await serve((socket) => socket.end('SSH-2.0-early\r\n'));
+    const socket = tcpSocket('127.0.0.1', port);
     await once(socket, 'connect');
     await new Promise((resolve) => setTimeout(resolve, 50));
     let text = '';
@@ -41,14 +36,14 @@ describe('a TCP connection whose memory is used again', () => {
 
   it('leaves a large chunk alone until the next large one was taken, and a small one for ever', async () => {
     const pieces = Array.from('abcdefgh', (letter, index) => letter.repeat(index % 3 === 0 ? 9000 : 30));
-    const server = serve((socket) => {
+    const port = await serve((socket) => {
       // Each when the one before was read.
       socket.on('data', (asked) => {
         for (const letter of asked.toString())
           socket.write(pieces.find((piece) => piece[0] === letter) ?? '');
       });
     });
-    const socket = tcpSocket('127.0.0.1', await listening(server));
+    const socket = tcpSocket('127.0.0.1', port);
     const read: Buffer[][] = [];
     for (const piece of pieces) {
       const chunks: Buffer[] = [];
@@ -83,11 +78,7 @@ describe('ciphers that read memory which is used again', function () {
   if (!haveSshd) return;
   this.timeout(60_000);
   const rig = new Rig();
-  const cutters: net.Server[] = [];
-  after(async () => {
-    for (const cutter of cutters) cutter.close();
-    await rig.close();
-  });
+  after(() => rig.close());
 
   // Each of the kinds that ssh2 has a text of its own for.
   for (const [name, ciphers] of [
@@ -98,9 +89,7 @@ describe('ciphers that read memory which is used again', function () {
     it(`bring every byte, however they come apart: ${ciphers}`, async () => {
       const node = await rig.nodes.add(name, { config: `Ciphers ${ciphers}` });
       const dice = throwDice(`cut ${name}`);
-      const cutter = cut(node, dice);
-      cutters.push(cutter);
-      const port = await listening(cutter);
+      const port = await rig.server((client) => cut(node, client, dice));
       rig.nodes.configure(
         `Host cut-${name}\n  HostName 127.0.0.1\n  Port ${port}\n  HostKeyAlias [${node.address}]:${node.port}`,
       );
@@ -119,31 +108,30 @@ describe('ciphers that read memory which is used again', function () {
   }
 
   /** A proxy whose pieces come to the client one by one, from a byte to more than one read takes, after the handshake. */
-  function cut(node: TestNode, dice: Dice): net.Server {
-    return net.createServer({ noDelay: true }, (client) => {
-      const onward = net.connect(node.port, node.address);
-      client.pipe(onward);
-      client.on('error', () => onward.destroy());
-      onward.on('error', () => client.destroy());
-      void (async () => {
-        let sent = 0;
-        for await (const bytes of onward as AsyncIterable<Buffer>) {
-          // Of an identification in three pieces and more ssh2 loses the second, and refuses the signature.
-          if (sent < 3000) {
-            sent += bytes.length;
-            client.write(bytes);
-            continue;
-          }
-          for (let at = 0; at < bytes.length;) {
-            const most = dice.pick([4, 40, 5000, 70_000]);
-            const piece = bytes.subarray(at, at + dice.whole(1, most));
-            at += piece.length;
-            client.write(piece);
-            await new Promise((resolve) => setImmediate(resolve));
-          }
+  function cut(node: TestNode, client: net.Socket, dice: Dice): void {
+    client.setNoDelay(true);
+    const onward = net.connect(node.port, node.address);
+    client.pipe(onward);
+    client.on('error', () => onward.destroy());
+    onward.on('error', () => client.destroy());
+    void (async () => {
+      let sent = 0;
+      for await (const bytes of onward as AsyncIterable<Buffer>) {
+        // Of an identification in three pieces and more ssh2 loses the second, and refuses the signature.
+        if (sent < 3000) {
+          sent += bytes.length;
+          client.write(bytes);
+          continue;
         }
-        client.end();
-      })().catch(() => client.destroy());
-    });
+        for (let at = 0; at < bytes.length;) {
+          const most = dice.pick([4, 40, 5000, 70_000]);
+          const piece = bytes.subarray(at, at + dice.whole(1, most));
+          at += piece.length;
+          client.write(piece);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      }
+      client.end();
+    })().catch(() => client.destroy());
   }
 });
