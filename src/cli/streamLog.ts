@@ -62,8 +62,10 @@ class Printer {
     private readonly mirror: QueueLog,
   ) {
     this.stop = mirror.onAppend((append) => {
-      if (this.going) this.put(append.at, append.bytes);
-      else this.waiting.push(append);
+      // A pipe that is not read keeps them.
+      const bytes = Buffer.from(append.bytes);
+      if (this.going) this.put(append.at, bytes);
+      else this.waiting.push({ at: append.at, bytes });
     });
   }
 

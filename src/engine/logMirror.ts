@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { AgentSession } from '../node';
 import type { JobRecord } from '../queue';
 import { Emitter } from './emitter';
+import { Gathered } from './gathered';
 import { GrowingFile } from './growingFile';
 import { droppedLine, logParts, newest, partFile, piecesOf, writeParts, type LogPart } from './logParts';
 import { MergedScan, RankLines, rankPrefix } from './rankMerge';
@@ -44,7 +45,7 @@ export interface RankSource {
 /** Who can be asked for logs. */
 export type LogSource = Pick<AgentSession, 'follow'>;
 
-/** New bytes at the end of the mirror; `at` is their offset in the file. */
+/** New bytes at the end of the mirror; `at` is their offset in the file. They are lent until the listener returns. */
 export interface LogAppend {
   readonly at: number;
   readonly bytes: Buffer;
@@ -54,8 +55,8 @@ const LF = 10;
 
 /** Bytes of ranks that are to be written in one go, and what of each rank's own log is then in the file. */
 interface Batch {
+  readonly gathered: Gathered;
   readonly pieces: { readonly rank: Rank; readonly bytes: Buffer; readonly upTo: number }[];
-  bytes: number;
 }
 
 interface Rank {
@@ -286,20 +287,20 @@ export class LogMirror {
       this.grew(bytes, rank, upTo);
       return this.writing;
     }
-    // The reader reuses nothing.
     this.waiting += bytes.length;
     const most = this.limit > 0 ? Math.min(GATHERED_BYTES, this.limit / 64) : GATHERED_BYTES;
-    if (this.batch && this.batch.bytes < most) {
-      this.batch.bytes += bytes.length;
-      this.batch.pieces.push({ rank, bytes, upTo });
+    if (this.batch && this.batch.gathered.size < most) {
+      this.batch.pieces.push({ rank, bytes: this.batch.gathered.add(bytes), upTo });
       return this.writing;
     }
-    const batch: Batch = { pieces: [{ rank, bytes, upTo }], bytes: bytes.length };
+    const gathered = new Gathered();
+    const batch: Batch = { gathered, pieces: [{ rank, bytes: gathered.add(bytes), upTo }] };
     const written = this.queue(
       () => this.write(batch),
       () => {
-        this.waiting -= batch.bytes;
+        this.waiting -= gathered.size;
         if (this.batch === batch) this.batch = undefined;
+        gathered.release();
       },
     );
     this.batch = batch;
@@ -313,10 +314,10 @@ export class LogMirror {
         this.ranks.map(({ written }) => written),
         '',
       );
-    const buffers = batch.pieces.map(({ bytes }) => bytes);
+    const { buffers, size } = batch.gathered;
     const written = (await this.handle?.writev(buffers)) ?? 0;
     // A disk that is full takes a part, and says why with the rest.
-    if (written < batch.bytes) await this.handle?.append(Buffer.concat(buffers).subarray(written));
+    if (written < size) await this.handle?.append(Buffer.concat(buffers).subarray(written));
     for (const { rank, bytes, upTo } of batch.pieces) this.grew(bytes, rank, upTo);
   }
 

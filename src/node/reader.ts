@@ -1,6 +1,6 @@
 import { ProtocolError } from './wire';
 
-/** Where the reader delivers. Where a promise is returned, reading waits for it. */
+/** Where the reader delivers. Where a promise is returned, reading waits for it. Bytes are lent until then. */
 export interface ReaderSink {
   line(text: string): void | Promise<void>;
   data(slot: number, offset: number, bytes: Buffer): void | Promise<void>;

@@ -18,6 +18,8 @@ export interface AgentChannel {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
+  /** Takes back bytes that came from stdout, and that nobody needs any more. */
+  letGo?(bytes: Buffer): void;
 }
 
 /** The node said no. `code`: `write` (its disk), `boot`, `protocol`. */
@@ -89,6 +91,7 @@ export type Recalled = NodeJobState | { readonly state: 'recalled' };
 
 /** Takes a followed log's bytes in order, each exactly once; where offsets leave a gap, the node has dropped what was there. */
 export interface LogSink {
+  /** The bytes are lent until this returns, or what it returns resolves. */
   data(offset: number, bytes: Buffer): void | Promise<void>;
   /** The log is complete and `size` bytes long. */
   end(size: number): void;
@@ -201,9 +204,16 @@ export class AgentSession {
     channel.stdout.on('data', (chunk: Buffer) => {
       try {
         const pending = this.reader.push(chunk);
-        if (!pending) return;
+        if (!pending) {
+          channel.letGo?.(chunk);
+          return;
+        }
         channel.stdout.pause();
-        pending.then(() => channel.stdout.resume(), failed);
+        const taken = (): void => {
+          channel.letGo?.(chunk);
+          channel.stdout.resume();
+        };
+        pending.then(taken, failed);
       } catch (error) {
         failed(error);
       }

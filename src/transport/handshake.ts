@@ -134,7 +134,8 @@ export async function logIn(
       readyTimeout: 0,
       ...keepalive(options),
       authHandler: auth.handler as NonNullable<ConnectConfig['authHandler']>,
-      ...serverHostKeys(known.knownTypes()),
+      // Every server has no compression (RFC 4253, 6.2): what ssh2 inflates shares memory that `letGo` would take.
+      algorithms: { ...serverHostKeys(known.knownTypes()), compress: ['none'] },
       hostVerifier: verifyHost,
     });
   });

@@ -1,4 +1,4 @@
-import type { ConnectConfig } from 'ssh2';
+import type { Algorithms } from 'ssh2';
 import type { Keyring } from './keyring';
 import { fingerprint, keyType, KnownHosts } from './knownHosts';
 import { NeedsOpenSsh } from './explain';
@@ -16,7 +16,7 @@ export function knownHostsOf(options: SshOptions): Promise<KnownHosts> {
 }
 
 /** Asks the server for a key of a type we know it by, as OpenSSH does; otherwise a second key type looks like an attack. */
-export function serverHostKeys(known: readonly string[]): Pick<ConnectConfig, 'algorithms'> {
+export function serverHostKeys(known: readonly string[]): Pick<Algorithms, 'serverHostKey'> {
   const names = known.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type]));
   const supported = [
     'ssh-ed25519',
@@ -28,7 +28,7 @@ export function serverHostKeys(known: readonly string[]): Pick<ConnectConfig, 'a
   ] as const;
   const first = supported.filter((name) => names.includes(name));
   if (first.length === 0) return {};
-  return { algorithms: { serverHostKey: [...first, ...supported.filter((name) => !names.includes(name))] } };
+  return { serverHostKey: [...first, ...supported.filter((name) => !names.includes(name))] };
 }
 
 /** Undefined when the key is good; otherwise the refusal. */

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { letGo } from './letGo';
 import { ConnectError, type Channel, type Transport } from './transport';
 
 /** "Connects" to this machine: commands are child processes. `env` is added to this process's own. */
@@ -44,6 +45,7 @@ export class LocalTransport implements Transport {
           stdin: child.stdin,
           stdout: child.stdout,
           stderr: child.stderr,
+          letGo,
           exit: new Promise((done) => child.once('close', (code) => done({ code }))),
         };
         this.running.add(channel);

@@ -1,9 +1,11 @@
 import type { Duplex } from 'node:stream';
 import { Client, type ClientChannel } from 'ssh2';
+import { bindingAvailable } from 'ssh2/lib/protocol/crypto.js';
 import type { SshContext } from './context';
 import { throughDoor } from './doors';
 import { logIn } from './handshake';
 import { knownHostsOf } from './hostKeys';
+import { letGo } from './letGo';
 import { watchLife, type LifeClock } from './lifeSigns';
 import { openCarrier } from './socket';
 import { sshOptions, type SshOptions } from './sshOptions';
@@ -190,6 +192,8 @@ function asChannel(channel: ClientChannel): Channel {
     stdin: channel,
     stdout: channel,
     stderr: channel.stderr,
+    // What the compiled ciphers give lies in the chunk that they read, with the packets that follow.
+    letGo: bindingAvailable ? () => undefined : letGo,
     exit: new Promise((resolve) => {
       let code: number | null = null;
       channel.once('exit', (status: number | null) => (code = status));

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { SshContext } from './context';
+import { letGo } from './letGo';
 import { gaveUp } from './socket';
 import { destinationArgs } from './sshOptions';
 import { ConnectError, type Channel, type Transport } from './transport';
@@ -106,7 +107,7 @@ export class SystemSsh implements Transport {
             done({ code });
           });
         });
-        resolve({ stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, exit });
+        resolve({ stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, letGo, exit });
       });
     });
   }

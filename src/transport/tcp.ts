@@ -1,7 +1,8 @@
 import net from 'node:net';
 import { bindingAvailable } from 'ssh2/lib/protocol/crypto.js';
 
-const READ_BYTES = 64 * 1024;
+// Of what comes from a server that is ahead, one packet of eight lies in two reads, and is put together in memory of its own.
+const READ_BYTES = 256 * 1024;
 
 // What is less comes as a copy, from Node's pool.
 const COPIED_BYTES = Buffer.poolSize >>> 1;

@@ -5,6 +5,8 @@ export interface Channel {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
+  /** Takes back bytes that came from stdout: who got them has no more use for them. */
+  letGo(bytes: Buffer): void;
   /** Resolves when the command has ended and its output was read; never rejects. */
   readonly exit: Promise<{ readonly code: number | null }>;
 }

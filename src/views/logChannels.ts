@@ -80,7 +80,7 @@ class JobChannel implements vscode.Disposable {
     this.unsubscribe.push(
       this.mirror.onAppend((append) => {
         if (caughtUp) this.write(append.at, append.bytes);
-        else waiting.push(append);
+        else waiting.push({ at: append.at, bytes: Buffer.from(append.bytes) });
       }),
       this.mirror.onEnd(() => this.end()),
     );

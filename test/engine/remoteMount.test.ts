@@ -71,7 +71,13 @@ for (const shell of SHELLS)
           const exit = new Promise<{ code: number | null }>((resolve) =>
             child.once('close', (code) => resolve({ code })),
           );
-          return Promise.resolve({ stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, exit });
+          return Promise.resolve({
+            stdin: child.stdin,
+            stdout: child.stdout,
+            stderr: child.stderr,
+            exit,
+            letGo: () => undefined,
+          });
         },
         source,
         destination,

@@ -94,7 +94,7 @@ describe('ciphers that read memory which is used again', function () {
         `Host cut-${name}\n  HostName 127.0.0.1\n  Port ${port}\n  HostKeyAlias [${node.address}]:${node.port}`,
       );
       const transport = await rig.connect(`cut-${name}`);
-      const bytes = randomBytes(3_000_000);
+      const bytes = randomBytes(5_000_000);
       writeFileSync(path.join(node.home, 'bytes'), bytes);
       const channel = await transport.exec(`cat ${path.join(node.home, 'bytes')}`);
       // All are kept to the end, as a log's pieces are that wait for a slow disk.
@@ -124,7 +124,7 @@ describe('ciphers that read memory which is used again', function () {
           continue;
         }
         for (let at = 0; at < bytes.length;) {
-          const most = dice.pick([4, 40, 5000, 70_000]);
+          const most = dice.pick([4, 40, 5000, 300_000]);
           const piece = bytes.subarray(at, at + dice.whole(1, most));
           at += piece.length;
           client.write(piece);
