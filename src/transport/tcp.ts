@@ -1,11 +1,12 @@
 import net from 'node:net';
 import { bindingAvailable } from 'ssh2/lib/protocol/crypto.js';
 
-// Of what comes from a server that is ahead, one packet of eight lies in two reads, and is put together in memory of its own.
-const READ_BYTES = 256 * 1024;
-
-// What is less comes as a copy, from Node's pool.
-const COPIED_BYTES = Buffer.poolSize >>> 1;
+const FIRST_BYTES = 64 * 1024;
+// As soon as a read has been full: of what comes from a server that is ahead, one packet of eight then lies in two reads, and is
+// put together in memory of its own.
+const BULK_BYTES = 256 * 1024;
+// What a read brings that is less stays where it is.
+const KEPT_BYTES = 4096;
 
 /**
  * Begins a TCP connection for ssh2 to read. It is paused: whoever listens to `data` resumes it.
@@ -14,20 +15,20 @@ const COPIED_BYTES = Buffer.poolSize >>> 1;
  * brings lies in two buffers by turns: it is good until the listeners of the next large one return. That is enough for ssh2,
  * whose ciphers write what they decipher elsewhere at once, but for a packet of chacha20 which waits for the rest of its MAC:
  * that comes with what comes next. It is not for ssh2's compiled ciphers, which decipher in place: with them all are copies.
+ * What a small read brings is never written over (ssh2 keeps the server's KEXINIT until the keys are exchanged).
  */
 export function tcpSocket(host: string, port: number): net.Socket {
-  let [current, other] = [Buffer.allocUnsafeSlow(READ_BYTES), Buffer.allocUnsafeSlow(READ_BYTES)];
+  let [current, other] = [Buffer.allocUnsafeSlow(FIRST_BYTES), Buffer.allocUnsafeSlow(FIRST_BYTES)];
   const options: net.SocketConstructorOpts & Pick<net.ConnectOpts, 'onread'> = {
     onread: {
       buffer: () => current,
       callback: (count) => {
         const chunk = current.subarray(0, count);
-        if (bindingAvailable || count < COPIED_BYTES) {
-          socket.emit('data', Buffer.from(chunk));
-        } else {
-          [current, other] = [other, current];
-          socket.emit('data', chunk);
-        }
+        if (count < KEPT_BYTES) current = current.subarray(count);
+        else [current, other] = [other, current];
+        const least = count === other.length ? BULK_BYTES : FIRST_BYTES / 2;
+        if (current.length < least) current = Buffer.allocUnsafeSlow(Math.max(least, FIRST_BYTES));
+        socket.emit('data', bindingAvailable ? Buffer.from(chunk) : chunk);
         return true;
       },
     },

@@ -11,13 +11,15 @@ our $MOST_OPEN = $ENV{CLUSTER_QUEUE_MOST_OPEN} || 128;
 our ($MODIFY, $DELETE_SELF, $IGNORED, $Q_OVERFLOW) = (0x2, 0x400, 0x8000, 0x4000);
 
 our ($inotify, $notes, $out, $is_socket, $own);
-# number => { uuid, log, parts, offset, watch, over, dirty, file, next }; parts: where they begin, see logs.sh; file: that of
-# the part at the offset, read up to there, while it is open, and next: where the part after it begins
+# number => slot: { number, uuid, log, parts, offset, watch, over, gone, dirty, file, next }; parts: where they begin, see
+# logs.sh; file: that of the part at the offset, read up to there, while it is open, and next: where the part after it begins;
+# gone: followed no more
 our %slots;
 our @opened;     # slots in the order in which their files were opened
-our %watched;    # inotify's number => { slot number => 1 }
-our %unwatched;  # numbers of slots whose logs have to be looked at
+our %watched;    # inotify's number => { slot number => slot }
+our %unwatched;  # slot number => slot whose log has to be looked at
 our @dirty;    # slots whose logs may have grown, in turn
+our $note;
 our ($lines, $pending) = ('', '');
 
 # Opens what this needs; fails where the system has none of it.
@@ -42,20 +44,20 @@ sub reply { $lines .= "$_[0]\n" }
 # Makes the next bytes to send: lines first, then a frame of each log that has grown, as many as make up a slice.
 sub fill {
   return if length $pending;
-  ($pending, $lines) = ($lines, '');
+  ($pending, $lines) = ($lines, '') if length $lines;
   while (@dirty && length $pending < $SLICE) {
-    my $number = shift @dirty;
-    my $slot = $slots{$number} or next;
+    my $slot = shift @dirty;
+    next if $slot->{gone};
     $slot->{dirty} = 0;
     my $count = read_log($slot, my $bytes);
     if ($count) {
-      $pending .= "D $number $slot->{offset} $count\n$bytes";
+      $pending .= "D $slot->{number} $slot->{offset} $count\n$bytes";
       $slot->{offset} += $count;
       # There may be more, also in the next part; of a log that is over there is more until nothing is read.
-      mark($number) if $count == $SLICE || $slot->{over} || @{$slot->{parts}};
+      mark($slot) if $count == $SLICE || $slot->{over} || @{$slot->{parts}};
     } elsif ($slot->{over}) {
-      $pending .= "E $number $slot->{offset}\n";
-      unfollow($number);
+      $pending .= "E $slot->{number} $slot->{offset}\n";
+      unfollow($slot->{number});
     }
   }
 }
@@ -141,41 +143,40 @@ sub send_pending {
 }
 
 sub take_notes {
-  sysread($notes, my $bytes, 65536) or return;
-  while (length $bytes >= 16) {
-    my ($watch, $mask, undef, $name) = unpack('lLLL', $bytes);
-    substr($bytes, 0, 16 + $name, '');
+  sysread($notes, $note, 65536) or return;
+  while (length $note) {
+    my ($watch, $mask, undef, $name) = unpack('lLLL', $note);
+    substr($note, 0, 16 + $name, '');
+    if (my $grown = $watched{$watch}) { mark(values %$grown) }
+    elsif ($mask & $Q_OVERFLOW) { mark(values %slots) }
     # The session died without a word, and the next one has tidied up after it.
-    exit 0 if $watch == $own && $mask & ($DELETE_SELF | $IGNORED);
-    mark($mask & $Q_OVERFLOW ? keys %slots : keys %{$watched{$watch} || {}});
+    elsif ($watch == $own && $mask & ($DELETE_SELF | $IGNORED)) { exit 0 }
   }
 }
 
 sub mark {
-  for my $number (@_) {
-    push @dirty, $number unless $slots{$number}{dirty}++;
-  }
+  for (@_) { push @dirty, $_ unless $_->{dirty}++ }
 }
 
 # The job's last byte is in its log: its followers get the rest, and the end.
 sub over {
   my ($uuid) = @_;
-  for my $number (of_job($uuid)) {
-    $slots{$number}{over} = 1;
-    shut($slots{$number});
-    mark($number);
+  for my $slot (of_job($uuid)) {
+    $slot->{over} = 1;
+    shut($slot);
+    mark($slot);
   }
 }
 
 sub of_job {
   my ($uuid) = @_;
-  return grep { $slots{$_}{uuid} eq $uuid } keys %slots;
+  return grep { $_->{uuid} eq $uuid } values %slots;
 }
 
 sub follow {
   my ($number, $uuid, $offset) = @_;
   my $job = "$ROOT/jobs/$uuid";
-  my $slot = $slots{$number} = { uuid => $uuid, log => "$job/run.log", offset => $offset };
+  my $slot = $slots{$number} = { number => $number, uuid => $uuid, log => "$job/run.log", offset => $offset };
   if (-e "$job/exit" || !-d $job) {
     $slot->{over} = 1;
     $slot->{watch} = -1;
@@ -183,33 +184,32 @@ sub follow {
   } else {
     # 02001: made when the job has not begun
     sysopen(my $log, $slot->{log}, 02101, 0600);
-    watch_log($number);
+    watch_log($slot);
   }
-  mark($number);
+  mark($slot);
 }
 
 # The log goes on in a new part, the only one that grows.
 sub went_on {
-  my ($number) = @_;
-  unwatch_log($number);
-  watch_log($number);
-  mark($number);
+  my ($slot) = @_;
+  unwatch_log($slot);
+  watch_log($slot);
+  mark($slot);
 }
 
 sub watch_log {
-  my ($number) = @_;
-  my $slot = $slots{$number};
+  my ($slot) = @_;
   list_parts($slot);
-  $slot->{watch} = watch(part_file($slot, $slot->{parts}[-1]), $MODIFY);
-  if (defined $slot->{watch}) { $watched{$slot->{watch}}{$number} = 1 } else { $unwatched{$number} = 1 }
+  my $watch = $slot->{watch} = watch(part_file($slot, $slot->{parts}[-1]), $MODIFY);
+  if (defined $watch) { $watched{$watch}{$slot->{number}} = $slot } else { $unwatched{$slot->{number}} = $slot }
 }
 
 sub unwatch_log {
-  my ($number) = @_;
-  delete $unwatched{$number};
-  my $watch = $slots{$number}{watch};
+  my ($slot) = @_;
+  delete $unwatched{$slot->{number}};
+  my $watch = $slot->{watch};
   my $sharing = $watched{$watch // -1} or return;
-  delete $sharing->{$number};
+  delete $sharing->{$slot->{number}};
   return if %$sharing;
   delete $watched{$watch};
   syscall($INOTIFY_REMOVE, $inotify, $watch);
@@ -217,9 +217,10 @@ sub unwatch_log {
 
 sub unfollow {
   my ($number) = @_;
-  return unless $slots{$number};
-  unwatch_log($number);
-  shut(delete $slots{$number});
+  my $slot = delete $slots{$number} or return;
+  $slot->{gone} = 1;
+  unwatch_log($slot);
+  shut($slot);
 }
 
 sub watch {

@@ -67,7 +67,7 @@ sub session {
       # What is on its way to the job's follower need not wait for the looks below.
       next if $found == 1;
     }
-    mark(keys %unwatched) if !$found;
+    mark(values %unwatched) if !$found;
     if (vec($read, fileno $events, 1)) {
       take_lines($events, \$said, \&take_event) or end_session();
     }
