@@ -101,6 +101,8 @@ export class ClusterRuntime {
   private readonly starting = new Map<string, Placement>();
   /** Launches on their way to nodes. */
   private readonly launches = new Set<Promise<void>>();
+  /** By node, how many ranks are on their way there. */
+  private readonly arriving = new Map<string, number>();
   private leaving = false;
   /** When a launch was last refused, whose job is to be staged again; ms since 1970. */
   private refusedAt = 0;
@@ -471,13 +473,31 @@ export class ClusterRuntime {
     this.staging.requeued();
     const run = new JobRun(record, placement, this.runHost);
     this.runs.set(id, run);
+    const arrived = placement.ranks.map(({ node }) => this.sending(node));
     // Durable before it is sent: after a crash the job is asked for where it may have been started.
     const launch = this.update(run, { status: 'SETTING_UP', placement }).then(
       () => run.launch(),
       () => this.giveBack(run),
     );
     this.launches.add(launch);
-    void launch.finally(() => this.launches.delete(launch));
+    void launch.finally(() => {
+      this.launches.delete(launch);
+      for (const tell of arrived) tell();
+    });
+  }
+
+  /** A rank is on its way to a node, where it has devices of which that node does not know yet. Returns how to say that it does. */
+  private sending(node: string): () => void {
+    this.arriving.set(node, (this.arriving.get(node) ?? 0) + 1);
+    return () => {
+      const left = (this.arriving.get(node) ?? 0) - 1;
+      if (left > 0) {
+        this.arriving.set(node, left);
+        return;
+      }
+      this.arriving.delete(node);
+      this.staging.plan();
+    };
   }
 
   /** Ends what the scheduler knows of a job that was to be started, or waits. */
@@ -562,6 +582,7 @@ export class ClusterRuntime {
       },
       load: (node) => this.load(node),
       closed: (node) => this.nodes.linkState(node).state !== 'up' || this.nodes.find(node)?.draining === true,
+      arriving: (node) => this.arriving.has(node),
       environment: (record) => stagedEnvironment(record, host.secrets(record)),
       prepare: (record, node, session, signal) => this.prepare(record, node, session, signal),
       store: (uuid, staged) => this.waiting.stage(uuid, staged),
@@ -588,6 +609,7 @@ export class ClusterRuntime {
       environment: (run, rank) =>
         rankEnvironment(run.record, run.placement, rank, this.definition, this.host.secrets(run.record)),
       prepare: (run, node, session, signal) => this.prepare(run.record, node, session, signal),
+      sending: (node) => this.sending(node),
       sent: (run) => this.host.sent(run.record),
       leases: (run, rank) => this.leases(run, rank),
       use: (run, rank) => this.use(run, rank),

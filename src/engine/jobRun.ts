@@ -20,7 +20,9 @@ export interface RunHost {
   environment(run: JobRun, rank: number): string;
   /** Files the job needs are on the node when this resolves. @throws the signal's reason */
   prepare(run: JobRun, node: string, session: AgentSession, signal: AbortSignal): Promise<void>;
-  /** A rank is on its way to its node: what that node is asked from now on it reads after it. */
+  /** A rank, with what files it needs, is on its way to a node; to be called when that has it, or said no. */
+  sending(node: string): () => void;
+  /** The node gets a rank by what is sent now: what that node is asked from now on it reads after it. */
   sent(run: JobRun): void;
   leases(run: JobRun, rank: number): string[];
   /** What the rank takes, for the node's books. */
@@ -229,6 +231,7 @@ export class JobRun {
     }
     rank.state = 'sent';
     const { timeoutS, retries } = this.record.spec;
+    const arrived = this.host.sending(rank.node);
     try {
       await this.host.prepare(this, rank.node, session, this.files.signal);
       // Cancelled meanwhile: the node said that it knows nothing of the job, and so it must stay.
@@ -271,6 +274,8 @@ export class JobRun {
       const message = error instanceof Error ? error.message : String(error);
       this.host.trouble(rank.node, `${rank.node} cannot take jobs: ${message}`);
       this.refused(index);
+    } finally {
+      arrived();
     }
   }
 

@@ -23,6 +23,8 @@ export interface StagingHost {
   load(node: string): number;
   /** True while nothing new may start on the node. */
   closed(node: string): boolean;
+  /** True while the node does not know yet of all that was dispatched to it: what it had from here now, it might start before. */
+  arriving(node: string): boolean;
   environment(record: JobRecord): string;
   /** Brings a job's files to a node. */
   prepare(record: JobRecord, node: string, session: AgentSession, signal: AbortSignal): Promise<void>;
@@ -619,14 +621,16 @@ export class Staging {
       session,
       definition,
       usable: definition?.inventory !== undefined && !this.host.closed(node),
+      arriving: this.host.arriving(node),
     };
   }
 
   /** The homes that can be reached now, with what is staged on each. */
   private homes(nodes: readonly NodeLook[]): Home[] {
     const homes = new Map<string, Home>();
+    const waiting = new Set(nodes.filter(({ arriving }) => arriving).map(({ session }) => session.home));
     for (const { node, session, definition, usable } of nodes) {
-      if (!usable || !definition?.inventory) continue;
+      if (!usable || !definition?.inventory || waiting.has(session.home)) continue;
       const { inventory } = definition;
       const home = homes.get(session.home) ?? new Home();
       homes.set(session.home, home);
@@ -667,14 +671,21 @@ interface NodeLook {
   readonly definition: NodeDefinition | undefined;
   /** It may be given jobs. */
   readonly usable: boolean;
+  /** Its home may not be given jobs yet. */
+  readonly arriving: boolean;
 }
 
 function differ(some: readonly NodeLook[], others: readonly NodeLook[]): boolean {
   return (
     some.length !== others.length ||
-    some.some(({ session, definition, usable }, at) => {
+    some.some(({ session, definition, usable, arriving }, at) => {
       const other = others[at];
-      return session !== other?.session || definition !== other.definition || usable !== other.usable;
+      return (
+        session !== other?.session ||
+        definition !== other.definition ||
+        usable !== other.usable ||
+        arriving !== other.arriving
+      );
     })
   );
 }

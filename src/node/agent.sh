@@ -794,8 +794,16 @@ do_start() {
       return
     }
   fi
-  devices=
-  [ "$5" = - ] || { IFS=,; for device in $5; do devices="$devices $device"; done; unset IFS; }
+  devices= leases=
+  [ "$5" = - ] || { IFS=,; for device in $5; do devices="$devices $device" leases=$leases${leases:+,}${device#s:}; done; unset IFS; }
+  # In the books before its supervisor has entered it: what is staged from now on comes after it.
+  UUID=$2
+  if [ ! -e "$ROOT/live/$2" ] && ! { start_of $$; enter_books $$ "$START" "${11}" "${14}" "$leases"; } 2>/dev/null; then
+    words=$(why_not "$job/try")
+    rm -rf "$job" "$ROOT/live/$2"
+    reply "= $1 err write ${words:-cannot write to $ROOT/live}"
+    return
+  fi
   $SETSID bash "$AGENT" supervise "$job" "$3" "$4" "$6" "$9" "${10}" "${11}" "${12}" "${13}" "${14}" $devices </dev/null >/dev/null 2>&1 8>&- &
   reply "= $1 ok started"
 }

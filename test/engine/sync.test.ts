@@ -218,6 +218,28 @@ describe('a workdir on its way to the nodes', function () {
     assert.equal((await world.ended('c', next.id)).status, 'SUCCEEDED');
   });
 
+  it('has the devices that wait for it: a later job that needs no files does not overtake it', async () => {
+    await world.engine.addCluster({
+      name: 'gpu',
+      nodes: [{ name: 'through', destination: 'through', virtual: { name: 'V100', count: 1 } }],
+    });
+    await world.until(() => world.engine.view('gpu')?.nodes[0]?.link.state === 'up', 'gpu is up');
+    const big = path.join(project, 'big');
+    writeFileSync(big, randomBytes(30_000_000));
+    const began = path.join(world.home, 'began');
+    const gpu = `resources: {accelerators: V100:1, cpus: 0.1}\n`;
+    const note = `echo "$SKYPILOT_INTERNAL_JOB_ID" >>${began}`;
+    const first = await world.submit('gpu', gpu + run(note));
+    await world.until(
+      () => world.engine.job('gpu', first.id).reason?.kind === 'files',
+      'its files are on their way',
+    );
+    const second = await world.submit('gpu', `${gpu}run: ${note}\n`);
+    for (const { id } of [first, second]) assert.equal((await world.ended('gpu', id)).status, 'SUCCEEDED');
+    assert.equal(readFileSync(began, 'utf8'), `${first.id}\n${second.id}\n`);
+    rmSync(big);
+  });
+
   it('goes once to a home that two nodes share', async () => {
     const home = path.join(world.home, 'shared');
     mkdirSync(home);

@@ -134,6 +134,34 @@ for (const { file, env, name } of AGENT_WAYS) {
       assert.equal(await log(uuid), 'one\ntwo\nthree\nthree\nfour\n');
     });
 
+    it('has given a device away as soon as it says so: what is staged after that waits for it', async () => {
+      const gpu = 'virtual-after';
+      for (let round = 0; round < 10; round++) {
+        const first = randomUUID();
+        const second = randomUUID();
+        const use = { cpus: 0, kib: 0, units: 1_000_000_000, devices: [0], alternative: 0 };
+        const want = `${session.node} 127.0.0.1 1000 1000 1:1:1000000000:1:0=${gpu}\n`;
+        const job = { graceS: 1, env: '', run: 'true' };
+        await Promise.all([
+          session.start({ ...job, uuid: first, leases: [gpu], hold: false, use }),
+          session.stage({ ...job, name: `00-n.class.${second}`, want, after: [] }),
+          session.kick(),
+        ]);
+        await event(second, 'ended');
+        const told = events.filter(({ uuid }) => uuid === first || uuid === second);
+        assert.deepEqual(
+          told.filter(({ kind }) => kind !== 'taken').map(({ uuid, kind }) => [uuid === first ? 1 : 2, kind]),
+          [
+            [1, 'started'],
+            [1, 'ended'],
+            [2, 'started'],
+            [2, 'ended'],
+          ],
+          `round ${round}`,
+        );
+      }
+    });
+
     it('starts a UUID once, however often it is asked', async () => {
       const launch: RankLaunch = {
         uuid: randomUUID(),

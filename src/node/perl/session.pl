@@ -191,12 +191,23 @@ sub do_start {
     return ok($id, $state) if $state ne 'new';
     $put = \&put_whole;
   }
-  if (!$put->("$job/env", decode($words[4])) || !$put->("$job/run", decode($words[5]))) {
+  if (!$put->("$job/env", decode($words[4])) || !$put->("$job/run", decode($words[5])) || !book_start($uuid, @words)) {
     my $why = why_not("$job/try");
     run('rm', '-rf', $job);
+    unlink "$ROOT/live/$uuid";
     return reply("= $id err write $why");
   }
-  aside(sub { supervise($uuid, @words) }) ? ok($id, 'started') : reply("= $id err fork $!");
+  return ok($id, 'started') if aside(sub { supervise($uuid, @words) });
+  unlink "$ROOT/live/$uuid";
+  reply("= $id err fork $!");
+}
+
+# Enters a job into the books before its supervisor does: what is staged from now on comes after it. In the name of this
+# session, and what it was entered by already stays.
+sub book_start {
+  my ($uuid, $leases, $use, $units) = @_[0, 3, 9, 12];
+  return 1 if -e "$ROOT/live/$uuid";
+  return enter_books($uuid, $$, own_start(), $use, $units, $leases eq '-' ? '' : $leases =~ s/(^|,)s:/$1/gr);
 }
 
 # Writes a file that nobody sees before it is whole.

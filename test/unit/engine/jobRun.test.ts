@@ -34,6 +34,7 @@ describe('the run of a gang', () => {
       }) as unknown as AgentSession;
     const nothing = (): void => undefined;
     const host: RunHost = {
+      sending: () => () => undefined,
       session,
       environment: () => '',
       prepare: () => Promise.resolve(),
