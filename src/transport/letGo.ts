@@ -15,7 +15,11 @@ export function letGo(bytes: Buffer): void {
   if (length <= Buffer.poolSize || length + BESIDE_BYTES < buffer.byteLength) return;
   // Moved to where nobody is; ArrayBuffer.transfer does the same, and Node 20 has none.
   nowhere ??= closedPort();
-  if (buffer instanceof ArrayBuffer) nowhere.postMessage(undefined, [buffer]);
+  try {
+    if (buffer instanceof ArrayBuffer) nowhere.postMessage(undefined, [buffer]);
+  } catch {
+    // Not to be moved (Node 20 leaves it, later ones say so): it is freed when it is found to be garbage.
+  }
 }
 
 function closedPort(): MessagePort {

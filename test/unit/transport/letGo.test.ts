@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { markAsUntransferable } from 'node:worker_threads';
 import { letGo } from '../../../src/transport/letGo';
 
 const held = (): number => process.memoryUsage().arrayBuffers;
@@ -14,7 +15,7 @@ describe('bytes that are let go', () => {
     assert.ok(held() - before < 1e6, `${held() - before} bytes are held`);
   });
 
-  it('stay where others have the same memory, and where they are few', () => {
+  it('stay where others have the same memory, where they are few, and where they cannot be moved', () => {
     for (const [size, from, to] of [
       [65_536, 0, 32_768],
       [65_536, 300, 65_536],
@@ -24,6 +25,10 @@ describe('bytes that are let go', () => {
       letGo(memory.subarray(from, to));
       assert.equal(memory.length, size);
     }
+    const unmovable = Buffer.alloc(65_536);
+    markAsUntransferable(unmovable.buffer);
+    letGo(unmovable);
+    assert.equal(unmovable.length, 65_536);
     const pooled = Buffer.from('of the pool');
     letGo(pooled);
     assert.equal(pooled.toString(), 'of the pool');
