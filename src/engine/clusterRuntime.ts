@@ -486,7 +486,7 @@ export class ClusterRuntime {
     });
   }
 
-  /** A rank is on its way to a node, where it has devices of which that node does not know yet. Returns how to say that it does. */
+  /** A rank is on its way to a node, which does not know yet that its devices are given away. Returns how to say that it does. */
   private sending(node: string): () => void {
     this.arriving.set(node, (this.arriving.get(node) ?? 0) + 1);
     return () => {

@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 
-/** What a packet has beside what it carries: lengths, kind and channel, and up to 255 bytes of padding (RFC 4253, 6; RFC 4254, 5.2). */
+/** What a packet has beside what it carries (RFC 4253, 6; RFC 4254, 5.2): lengths, kind and channel, and the longest padding. */
 const BESIDE_BYTES = 14 + 255;
 
 let nowhere: MessagePort | undefined;
