@@ -28,28 +28,12 @@ export class Lab {
     try {
       const { home, port, address } = await world.nodes.add('node');
       await world.open();
-      const lab = new Lab(world, home, port, address);
-      await lab.define('lab', 'node', gpus);
-      return lab;
+      await world.cluster('lab', ['node'], gpus);
+      return new Lab(world, home, port, address);
     } catch (error) {
       await world.close();
       throw error;
     }
-  }
-
-  /** Adds a cluster of one destination and waits until it can be used. */
-  async define(name: string, destination: string, gpus: number): Promise<void> {
-    const virtual = gpus === 0 ? {} : { virtual: { name: 'V100', count: gpus } };
-    await this.world.engine.addCluster({ name, nodes: [{ name: destination, destination, ...virtual }] });
-    await this.up(name);
-  }
-
-  up(name = 'lab'): Promise<void> {
-    const { world } = this;
-    return world.until(
-      () => world.engine.view(name)?.nodes.every(({ link }) => link.state === 'up') === true,
-      `${name} is up`,
-    );
   }
 
   /** Words that begin an ssh command line for the node. */

@@ -34,7 +34,7 @@ export const gap: Case = {
         far.world.nodes.configure(
           `Host ${name}\n  HostName 127.0.0.1\n  Port ${proxies[at]?.port ?? 0}\n  HostKeyAlias [${far.address}]:${far.port}`,
         );
-        await far.define(name, name, 1);
+        await far.world.cluster(name, [name], 1);
       }
       for (let round = 0; round < (quick ? 1 : 5); round++) {
         samples.add('cluster queue', 'ms', ...(await throughQueue(near, 'lab', jobs)));

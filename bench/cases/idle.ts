@@ -25,7 +25,7 @@ export const idle: Case = {
       lab.world.nodes.configure(
         `Host far\n  HostName 127.0.0.1\n  Port ${proxy.port}\n  HostKeyAlias [${lab.address}]:${lab.port}`,
       );
-      await lab.define('far', 'far', 8);
+      await lab.world.cluster('far', ['far'], 8);
       const task = taskOf('resources: {accelerators: V100:1, cpus: 0.01}\nrun: sleep 1000');
       for (let i = 0; i < 8; i++) {
         const { id } = await lab.world.submit('far', task);

@@ -18,7 +18,7 @@ export const reconnect: Case = {
       lab.world.nodes.configure(
         `Host far\n  HostName 127.0.0.1\n  Port ${proxy.port}\n  HostKeyAlias [${lab.address}]:${lab.port}`,
       );
-      await lab.define('far', 'far', count);
+      await lab.world.cluster('far', ['far'], count);
       await reopened(lab, proxy, '0 live jobs', samples);
       const task = taskOf('resources: {accelerators: V100:1, cpus: 0.001}\nrun: sleep 1000');
       await Promise.all(Array.from({ length: count }, () => lab.world.submit('far', task)));
@@ -53,7 +53,7 @@ async function reopened(lab: Lab, proxy: DelayingProxy, label: string, samples: 
   const chunks = proxy.chunks;
   const start = performance.now();
   lab.world.engine.connect('far');
-  await lab.up('far');
+  await lab.world.up('far');
   samples.add(label, 'ms', performance.now() - start);
   samples.add(`${label}, chunks`, 'chunks', proxy.chunks - chunks);
 }

@@ -41,7 +41,7 @@ export const staging: Case = {
 async function measure(lab: Lab, staged: number, finished: number, samples: Samples): Promise<void> {
   const { world, home } = lab;
   const other = await world.nodes.add('other');
-  await lab.define('other', 'other', 1);
+  await lab.world.cluster('other', ['other'], 1);
   const task = (run: string): Task => taskOf(`resources: {accelerators: "V100:1", cpus: 0.01}\nrun: ${run}`);
   const submit = (cluster: string, count: number): Promise<unknown> =>
     Promise.all(Array.from({ length: count }, () => world.submit(cluster, task('"true"'))));

@@ -219,11 +219,7 @@ describe('a workdir on its way to the nodes', function () {
   });
 
   it('has the devices that wait for it: a later job that needs no files does not overtake it', async () => {
-    await world.engine.addCluster({
-      name: 'gpu',
-      nodes: [{ name: 'through', destination: 'through', virtual: { name: 'V100', count: 1 } }],
-    });
-    await world.until(() => world.engine.view('gpu')?.nodes[0]?.link.state === 'up', 'gpu is up');
+    await world.cluster('gpu', ['through'], 1);
     const big = path.join(project, 'big');
     writeFileSync(big, randomBytes(30_000_000));
     const began = path.join(world.home, 'began');

@@ -42,9 +42,18 @@ export class World {
   }
 
   /** Adds a cluster of the named nodes and waits until it was looked at. */
-  async cluster(name: string, nodes: readonly string[]): Promise<void> {
-    await this.engine.addCluster({ name, nodes: nodes.map((node) => ({ name: node, destination: node })) });
-    await this.until(
+  async cluster(name: string, nodes: readonly string[], gpus = 0): Promise<void> {
+    const virtual = gpus === 0 ? {} : { virtual: { name: 'V100', count: gpus } };
+    await this.engine.addCluster({
+      name,
+      nodes: nodes.map((node) => ({ name: node, destination: node, ...virtual })),
+    });
+    await this.up(name);
+  }
+
+  /** Waits until all nodes of a cluster are connected. */
+  up(name: string): Promise<void> {
+    return this.until(
       () => this.engine.view(name)?.nodes.every(({ link }) => link.state === 'up') === true,
       `${name} is up`,
     );

@@ -19,7 +19,7 @@ our @opened;     # slots in the order in which their files were opened
 our %watched;    # inotify's number => { slot number => slot }
 our %unwatched;  # slot number => slot whose log has to be looked at
 our @dirty;    # slots whose logs may have grown, in turn
-our $note;
+our $note;       # what inotify said last
 our ($lines, $pending) = ('', '');
 
 # Opens what this needs; fails where the system has none of it.

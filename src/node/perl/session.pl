@@ -207,7 +207,7 @@ sub do_start {
 sub book_start {
   my ($uuid, $leases, $use, $units) = @_[0, 3, 9, 12];
   return 1 if -e "$ROOT/live/$uuid";
-  return enter_books($uuid, $$, own_start(), $use, $units, $leases eq '-' ? '' : $leases =~ s/(^|,)s:/$1/gr);
+  return enter_books($uuid, $$, own_start(), $use, $units, $leases);
 }
 
 # Writes a file that nobody sees before it is whole.

@@ -47,7 +47,7 @@ sub supervise {
   prepare_shell($mark, @leases);
   # Its devices are in the books from here on: nothing that comes after it in the queue may get them while its workdir is
   # copied.
-  if (!enter_books($UUID, $$, $began, $use, $units, join ',', map { s/^s://r } @leases)) {
+  if (!enter_books($UUID, $$, $began, $use, $units, $leases)) {
     end_spare();
     return undo('dead');
   }
@@ -169,7 +169,8 @@ sub undo {
 # find room when the job has filled the disk.
 sub enter_books {
   my ($uuid, $pid, $began, $use, $units, $leases, $path) = @_;
-  $leases = '-' unless length $leases;
+  # How many share a device is what the units say.
+  $leases =~ s/(^|,)s:/$1/g;
   return put_over($path // "$ROOT/live/$uuid", "$pid $began $BOOT $use $units $leases ." . ' ' x 100 . "\n");
 }
 
