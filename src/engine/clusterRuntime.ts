@@ -476,20 +476,28 @@ export class ClusterRuntime {
     const arrived = placement.ranks.map(({ node }) => this.sending(node));
     // Durable before it is sent: after a crash the job is asked for where it may have been started.
     const launch = this.update(run, { status: 'SETTING_UP', placement }).then(
-      () => run.launch(),
-      () => this.giveBack(run),
+      () => {
+        const launched = run.launch();
+        // Each rank that is sent counts by itself now.
+        for (const tell of arrived) tell();
+        return launched;
+      },
+      () => {
+        for (const tell of arrived) tell();
+        this.giveBack(run);
+      },
     );
     this.launches.add(launch);
-    void launch.finally(() => {
-      this.launches.delete(launch);
-      for (const tell of arrived) tell();
-    });
+    void launch.finally(() => this.launches.delete(launch));
   }
 
-  /** A rank is on its way to a node, which does not know yet that its devices are given away. Returns how to say that it does. */
+  /** A rank is on its way to a node, which is not told yet that its devices are given away. Returns how to say that it is. */
   private sending(node: string): () => void {
     this.arriving.set(node, (this.arriving.get(node) ?? 0) + 1);
+    let told = false;
     return () => {
+      if (told) return;
+      told = true;
       const left = (this.arriving.get(node) ?? 0) - 1;
       if (left > 0) {
         this.arriving.set(node, left);

@@ -20,7 +20,7 @@ export interface RunHost {
   environment(run: JobRun, rank: number): string;
   /** Files the job needs are on the node when this resolves. @throws the signal's reason */
   prepare(run: JobRun, node: string, session: AgentSession, signal: AbortSignal): Promise<void>;
-  /** A rank, with what files it needs, is on its way to a node. Returns what to call when that has it, or said no. */
+  /** A rank, with what files it needs, is on its way to a node. Returns what to call when it is sent, or is not to be. */
   sending(node: string): () => void;
   /** The node gets a rank by what is sent now: what that node is asked from now on it reads after it. */
   sent(run: JobRun): void;
@@ -253,6 +253,7 @@ export class JobRun {
       });
       rank.session = session;
       this.host.sent(this);
+      arrived();
       const answer = await started;
       if (answer.state !== 'started') this.reconcile(index, answer);
       else if (this.isStopping()) this.sendCancel(index);

@@ -23,7 +23,7 @@ export interface StagingHost {
   load(node: string): number;
   /** True while nothing new may start on the node. */
   closed(node: string): boolean;
-  /** True while the node does not know yet of all that was dispatched to it: what is staged there now might start first. */
+  /** True while the node is not sent yet all that was dispatched to it: what is staged there now might start first. */
   arriving(node: string): boolean;
   environment(record: JobRecord): string;
   /** Brings a job's files to a node. */
