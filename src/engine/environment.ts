@@ -42,7 +42,7 @@ export function rankEnvironment(
   ]);
 }
 
-/** What confines a process to its devices. `claim` in runner.sh does the same for a staged job. */
+/** What confines a process to its devices. `claim` in sh/walk.sh does the same for a staged job. */
 function visibleDevices(
   indices: readonly number[],
   inventory: NodeInventory | undefined,
@@ -62,7 +62,7 @@ function visibleDevices(
   ];
 }
 
-/** The same for a job that is staged: what depends on the node and its devices is added there (`claim` in runner.sh). */
+/** The same for a job that is staged: what depends on the node and its devices is added there (`claim` in sh/walk.sh). */
 export function stagedEnvironment(job: JobRecord, secrets: Readonly<Record<string, string>>): string {
   return script(job, taskVariables(job, secrets, { named: 'SKYPILOT_', rank: 0, ranks: 1 }));
 }

@@ -78,7 +78,7 @@ const WINDOW = 16;
 const LOOK = 2_000;
 // How soon staging is tried again after the store could not take it.
 const RETRY_MS = 2_000;
-// A node takes a client that was silent for 45 s for gone (client_here in runner.sh).
+// A node takes a client that was silent for 45 s for gone (client_here in sh/walk.sh).
 const HEARD_MS = 15_000;
 
 /**

@@ -43,7 +43,7 @@ export interface NodeFacts {
   readonly trouble?: string;
 }
 
-/** Parses the probe's lines (`key value…`; see do_probe in agent.sh). Those of GPUs are what the tools print, see gpuFacts.ts. */
+/** Parses the probe's lines (`key value…`; see do_probe in sh/probe.sh). Those of GPUs are what the tools print, see gpuFacts.ts. */
 export function parseFacts(lines: readonly string[]): NodeFacts {
   const single = new Map<string, string>();
   const rows = { gpu: [], mig: [], rocm: [], amd: [] } as Record<'gpu' | 'mig' | 'rocm' | 'amd', string[]>;

@@ -116,7 +116,7 @@ interface Waiting {
 export const SESSION_COMMAND = `exec sh -c 'IFS= read -r x;eval "$x"'`;
 
 /**
- * The command that takes a snapshot as a tar stream on stdin, all of it below the folder `into` (see `unpack` in agent.sh),
+ * The command that takes a snapshot as a tar stream on stdin, all of it below the folder `into` (see `unpack` in sh/files.sh),
  * and unpacks it whole or not at all; says `CQ1 ok` when it is there. With `part` it first says what an earlier try has left,
  * as lines of `wc -c`, and then `CQ1 go`. `packed`: the stream is gzip.
  */
@@ -131,7 +131,7 @@ export function unpackCommand(
 
 /**
  * The command that gives files of a rank's working directory as a tar stream, after a line `CQ1 tar KILOBYTES`; the patterns
- * come on stdin, each an encoded word and a newline (see `give` in agent.sh).
+ * come on stdin, each an encoded word and a newline (see `give` in sh/files.sh).
  */
 export function giveCommand(uuid: string): string {
   return `exec sh -c 'exec sh "$HOME/.cluster-queue/agent/${AGENT_ID}.sh" give ${uuid}'`;

@@ -41,7 +41,7 @@ export function processes(): Found[] {
     });
 }
 
-/** The agent's own processes that live as long as jobs do, or for staged ones: see agent.sh and runner.sh. */
+/** The agent's own processes that live as long as jobs do, or for staged ones: see sh/head.sh. */
 const OF_AGENT = /\/\.cluster-queue\/agent\/\w+\.sh (supervise|claimed|runner) /;
 
 /**

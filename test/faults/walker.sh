@@ -1,5 +1,5 @@
-# Put behind the agent's text (without its last lines) for walker.ts: plays `walk` and `finish` of runner.sh on nodes of which
-# nothing but the jobs' processes is missing. Each line of stdin is a command; the answer is one line.
+# Put behind the agent's text (without its last lines) for walker.ts: plays `walk` (sh/walk.sh) and `finish` (sh/supervisor.sh)
+# on nodes of which nothing but the jobs' processes is missing. Each line of stdin is a command; the answer is one line.
 exec 2>&1
 push() { :; }
 kick() { :; }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** What a snapshot of a single file calls it; do_place in agent.sh knows the name too. */
+/** What a snapshot of a single file calls it; do_place in sh/files.sh knows the name too. */
 export const SINGLE = '.cluster-queue-file';
 
 /** One entry of a snapshot. `path` is relative, with `/`; `mode` are the nine permission bits; `mtime` in whole seconds. */

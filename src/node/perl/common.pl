@@ -1,8 +1,8 @@
 #!perl
 # The agent where the node has perl: the same files, locks and lines as in agent.sh, which begins with it, without a fork for
 # each step. What is rare is left to agent.sh (`by_shell`, `ask`). `perl -x` finds this at the end of agent.sh.
-#   perl -x agent.sh session   one per connection (session.pl, relay.pl), and by forks of it the supervisors of the jobs that
-#                              it starts (supervisor.pl, tree.pl)
+#   perl -x agent.sh session   one per connection (session.pl, requests.pl, relay.pl), and by forks of it the supervisors of the jobs that
+#                              it starts (supervisor.pl, tries.pl, logs.pl)
 #   perl -x agent.sh runner    while staged jobs wait for what no end of a job here will tell of (walk.pl)
 use strict;
 use Config;

@@ -12,7 +12,7 @@ our ($MODIFY, $DELETE_SELF, $IGNORED, $Q_OVERFLOW) = (0x2, 0x400, 0x8000, 0x4000
 
 our ($inotify, $notes, $out, $is_socket, $own);
 # number => slot: { number, uuid, log, parts, offset, watch, over, gone, dirty, file, next }; parts: where they begin, see
-# logs.sh; file: that of the part at the offset, read up to there, while it is open, and next: where the part after it begins;
+# sh/logs.sh; file: that of the part at the offset, read up to there, while it is open, and next: where the part after it begins;
 # gone: followed no more
 our %slots;
 our @opened;     # slots in the order in which their files were opened

@@ -1,4 +1,4 @@
-# ---------------------------------------------------------------- staged jobs: what starts next, see runner.sh
+# ---------------------------------------------------------------- staged jobs: what starts next, see sh/walk.sh
 
 our $WHOLE = 1000000000;
 # Staged jobs, and their classes, that will never start because one that they come after did not succeed: known for as long

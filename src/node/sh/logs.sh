@@ -1,4 +1,4 @@
-# ---------------------------------------------------------------- logs: a job's output on its way into files, see agent.sh
+# ---------------------------------------------------------------- logs: a job's output on its way into files, see head.sh
 #
 #   jobs/UUID/run.log         the beginning of the log; of most, all of it
 #   jobs/UUID/run.log.OFFSET  a later part, which begins at that byte of the whole. When all of them are too large the oldest

@@ -1,4 +1,4 @@
-# ---------------------------------------------------------------- what ended jobs leave, see agent.sh
+# ---------------------------------------------------------------- what ended jobs leave, see head.sh
 
 # Takes secrets away from job $1 (directory) that nobody runs any more, e.g. after a power cut.
 empty_env() {
@@ -61,3 +61,51 @@ told() {
   case $STATE in ended* | dead*) true >"$ROOT/jobs/$1/told" ;; esac
 } 2>/dev/null
 
+forget() {
+  [ -n "$1" ] || return
+  tell_state "$1"
+  case $STATE in ended* | dead* | new) rm -rf "${ROOT:?}/jobs/$1" "$ROOT/live/$1" ;; esac
+}
+
+# Nothing of ours stays, where no job and no other session needs it. A runner or a sweep that has just begun may write while
+# all is removed, and a session that ends may not be gone yet.
+clear_out() {
+  tries=0
+  until remove_all || is_needed || [ "$tries" -ge 50 ]; do
+    tries=$((tries + 1))
+    sleep 0.2 2>/dev/null || sleep 1
+  done
+}
+
+is_needed() {
+  boot_wanted || is_heard && return
+  set +f
+  for entry in "$STAGED"/[0-9]* "$ROOT"/jobs/*; do
+    [ ! -e "$entry" ] || break
+  done
+  set -f
+  [ -e "$entry" ]
+}
+
+# Fails where something of ours stays.
+remove_all() {
+  # What another queue will stage here is to be resumed at boot.
+  ! boot_wanted || return 1
+  sweep_sessions
+  remove_empty "$STAGED" || return 1
+  remove_empty "$ROOT/sessions" || { mkdir -p "$STAGED"; return 1; }
+  remove_empty "$ROOT/jobs" || { mkdir -p "$STAGED" "$ROOT/sessions"; return 1; }
+  [ ! -d "$ROOT/boot" ] || boot_off
+  rm -rf "${ROOT:?}" || return 1
+  # Other nodes may have the same home.
+  others=
+  set +f
+  for entry in "$HOME"/.cluster-queue/*; do
+    case $entry in */agent | */work | */mounts.lock) ;; *) [ ! -e "$entry" ] || others=1 ;; esac
+  done
+  set -f
+  [ -z "$others" ] || return 0
+  rm -rf "$HOME/.cluster-queue/agent" "$HOME/.cluster-queue/mounts.lock" "${WORK:?}" && remove_empty "$HOME/.cluster-queue"
+} 2>/dev/null
+
+remove_empty() { [ ! -d "$1" ] || rmdir "$1"; }

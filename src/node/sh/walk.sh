@@ -1,5 +1,7 @@
-# Staged jobs: the part of the queue that lies on the node, and starts there whether or not a client is on. Prepended to
-# agent.sh. Parsed by every sh that runs a session; `walk` and what it calls are run by bash.
+# ---------------------------------------------------------------- staged jobs: what starts next
+#
+# The part of the queue that lies on the node, and starts there whether or not a client is on. Parsed by every sh that runs a
+# session; `walk` and what it calls are run by bash.
 #
 #   ~/.cluster-queue/staged/KEY.CLASS.UUID/   env, run, want, how, after: a job that waits, see wire.ts. It belongs to the
 #                            home: nodes that share one share the queue, and a node claims a job by one atomic rename.
@@ -437,77 +439,3 @@ kick() {
   done
   set -f
 }
-
-# ---------------------------------------------------------------- the session's requests about staged jobs
-
-# stage ID NAME GRACE SNAPSHOT TIMEOUT RETRIES ENV RUN WANT AFTER
-do_stage() {
-  uuid=${2##*.}
-  if [ -d "$ROOT/jobs/$uuid" ]; then
-    tell_state "$uuid"
-    if [ "$STATE" != unknown ]; then reply "= $1 ok $STATE"; return; fi
-  fi
-  if [ ! -d "$STAGED/$2" ]; then
-    new=$STAGED/.new.$uuid
-    if ! { mkdir -p "$new" && printf '%s %s %s %s .\n' "$3" "$4" "$5" "$6" >"$new/how" && printf %b "$7" >"$new/env" && printf %b "$8" >"$new/run" &&
-      printf %b "$9" >"$new/want" && { [ "${10}" = - ] || printf %b "${10}" >"$new/after"; } && mv "$new" "$STAGED/$2"; } 2>/dev/null; then
-      words=$(why_not "$new/try")
-      rm -rf "$new"
-      reply "= $1 err write ${words:-cannot write to $new}"
-      return
-    fi
-  fi
-  reply "= $1 ok staged"
-}
-
-# recall ID NAME…: takes staged jobs back, each whole or not at all; of one that has been started its state is told
-do_recall() {
-  id=$1
-  shift
-  gone=$STAGED/.gone.$$.$id
-  mkdir "$gone" && (cd "$STAGED" && mv "$@" "$gone/")
-  for name in "$@"; do
-    uuid=${name##*.}
-    set +f
-    if [ -d "$gone/$name" ]; then STATE=recalled
-    # It may have got another place in the queue, of which the client has not heard; and on a full disk there is no room
-    # for another folder.
-    elif mv "$STAGED"/*."$uuid" "$STAGED/.gone.$uuid"; then
-      STATE=recalled
-      rm -rf "$STAGED/.gone.$uuid"
-    else
-      for entry in "$STAGED"/*."$uuid"; do break; done
-      # Still staged, and not to be had: not a word of it, so that it is asked for again.
-      [ ! -d "$entry" ] || continue
-      set -f
-      tell_state "$uuid"
-    fi
-    set -f
-    reply "+ $id $uuid $STATE"
-  done 2>/dev/null
-  set -f
-  reply "= $id ok"
-  rm -rf "$gone"
-}
-
-# rekey ID OLD NEW …: other places in the queue; one that is not staged any more keeps silent
-do_rekey() {
-  id=$1
-  shift
-  while [ $# -ge 2 ]; do
-    mv "$STAGED/$1" "$STAGED/$2" 2>/dev/null
-    shift 2
-  done
-  reply "= $id ok"
-}
-
-# staged ID: the names of all that are
-do_staged() {
-  set +f
-  for entry in "$STAGED"/[0-9]*; do
-    [ -e "$entry" ] && reply "+ $1 ${entry##*/}"
-  done
-  set -f
-  reply "= $1 ok"
-}
-

@@ -2,11 +2,11 @@
 #
 #   sh agent.sh session          one per connection: requests on stdin, answers and events on stdout
 #   bash agent.sh supervise DIR …  one per running job (rank), detached; outlives every connection
-#   bash agent.sh runner         while staged jobs wait for what no end of a job here will tell of, see runner.sh
+#   bash agent.sh runner         while staged jobs wait for what no end of a job here will tell of, see walk.sh
 #   sh agent.sh kill DIR GRACE   one per cancel, detached
 #   sh agent.sh sweep DAYS       one per connection, detached: see sweep.sh
 #   sh agent.sh boot MACHINE     when the machine has started, where a client asked for that: see boot.sh
-#   perl -x agent.sh …           what must be fast, where the node has perl: see common.pl
+#   perl -x agent.sh …           what must be fast, where the node has perl: see perl/common.pl
 #
 # The line protocol is described in wire.ts. Everything kept on the node is below ROOT:
 #   jobs/UUID/  env, run (what to run) · sup (who supervises) · took ("DEVICES ALTERNATIVE .") · run.log (see logs.sh) · cancel ·
@@ -71,4 +71,3 @@ case ${1-} in session | runner)
     exec perl -x "$AGENT" "$1"
   fi ;;
 esac
-

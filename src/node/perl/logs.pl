@@ -1,0 +1,112 @@
+# ---------------------------------------------------------------- logs: a job's output on its way into files, see sh/logs.sh
+
+# Brings what the job writes into its log. That is a pipe, because a file it could empty by `echo >/dev/stderr`, which opens
+# that anew; and it is brought by a process of its own, one for all jobs of this supervisor, which goes on when that is killed.
+# Until `log_opened` the pipe must stay open here.
+sub open_log {
+  my ($from) = @_;
+  local $SIG{PIPE} = 'IGNORE';
+  if ($KEEPER && syswrite($KEEPER->{orders}, fileno($from) . " $UUID\n")) { $KEEPER->{busy} = 1 } else { start_keeper($from) }
+}
+
+sub log_opened {
+  my ($from) = @_;
+  until ($KEEPER && keeper_says() eq 'o') { start_keeper($from) or return }
+}
+
+# Starts a process that keeps logs, with that of this job first: { pid, orders, said }.
+sub start_keeper {
+  my ($from) = @_;
+  end_keeper();
+  pipe(my $heard, my $orders) or return;
+  pipe(my $said, my $saying) or return;
+  my $supervisor = $$;
+  my $pid = fork;
+  if (defined $pid && !$pid) {
+    forget_leases();
+    close $_ for $orders, $said;
+    silence();
+    while (1) {
+      $0 = "perl $AGENT log $JOB";
+      syswrite($saying, 'o');
+      keep_log($from);
+      # All is in the log.
+      syswrite($saying, 'a');
+      my $order = <$heard> // last;
+      (my $number, $UUID) = split ' ', $order;
+      $JOB = "$ROOT/jobs/$UUID";
+      sysopen($from, "/proc/$supervisor/fd/$number", 0) or last;
+    }
+    quit();
+  }
+  $KEEPER = { pid => $pid, orders => $orders, said => $said, busy => 1 } if defined $pid;
+  return defined $pid;
+}
+
+# The next letter from who keeps the log, within so many seconds where those are given; empty when none came.
+sub keeper_says {
+  my ($seconds) = @_;
+  my ($letter, $found);
+  do {
+    vec(my $read = '', fileno $KEEPER->{said}, 1) = 1;
+    $found = select($read, undef, undef, $seconds);
+  } while $found < 0 && $! == 4;
+  return $found > 0 && sysread($KEEPER->{said}, $letter, 1) ? $letter : '';
+}
+
+sub end_keeper {
+  return unless $KEEPER;
+  kill 'TERM', $KEEPER->{pid};
+  waitpid($KEEPER->{pid}, 0);
+  undef $KEEPER;
+}
+
+# Appends all that comes to the log, part after part (sh/logs.sh), and goes on while the disk is full.
+sub keep_log {
+  my ($from) = @_;
+  my ($limit, $dot) = words_of("$ROOT/limit");
+  $limit = 10_000_000_000 unless defined $dot && $dot eq '.';
+  my $part = int $limit / 16;
+  my ($log, $at, $size) = open_part(newest_part($JOB));
+  while (1) {
+    my $count = sysread($from, my $bytes, 1 << 18);
+    next if !defined $count && $! == 4;
+    return unless $count;
+    if ($part && $size >= $part) {
+      $at += $size;
+      # For which the oldest makes room: never the beginning, which tells what it was about.
+      for my $old (parts_of($JOB)) { unlink "$JOB/run.log.$old" if $at - $old + 4 * $part > $limit }
+      ($log, $at, $size) = open_part("$JOB/run.log.$at");
+      push_line("P $UUID");
+    }
+    my $done = 0;
+    while ($done < $count) {
+      my $written = syswrite($log, $bytes, $count - $done, $done);
+      if (defined $written) { $done += $written } elsif ($! != 4) { pause(1) }
+    }
+    $size += $count;
+  }
+}
+
+# A part of the log to append to: its file, where it begins, and how long it is.
+sub open_part {
+  my ($path) = @_;
+  my $log;
+  pause(1) until sysopen($log, $path, $O_APPEND, 0600);
+  return ($log, $path =~ /\.(\d+)$/ ? $1 : 0, -s $log);
+}
+
+# Where the later parts of a job's log begin, ascending.
+sub parts_of { return sort { $a <=> $b } map { /^run\.log\.(\d+)$/ ? $1 : () } entries($_[0], qr/^run\.log\./) }
+
+sub newest_part {
+  my ($job) = @_;
+  my $newest = (parts_of($job))[-1];
+  return "$job/run.log" . (defined $newest ? ".$newest" : '');
+}
+
+# All that the job wrote is in its log. A stranger who inherited the pipe and cannot be ended (`sudo`) is not waited for.
+sub close_log {
+  return unless $KEEPER && delete $KEEPER->{busy};
+  end_keeper() if keeper_says(3) ne 'a';
+}

@@ -1,0 +1,119 @@
+# ---------------------------------------------------------------- files: workdirs, and what goes with them
+
+# The job's own copy of its workdir, made before it holds any device. Never hard links: those of other jobs would change too.
+copy_workdir() {
+  [ "$SNAPSHOT" != - ] || return 0
+  touch "$WORK/$SNAPSHOT" 2>/dev/null
+  cp -a --reflink=auto "$WORK/$SNAPSHOT" "$JOB/workdir" 2>/dev/null && return
+  rm -rf "$JOB/workdir"
+  cp -Rp "$WORK/$SNAPSHOT" "$JOB/workdir" 2>"$JOB/rc.log" && return
+  true >"$JOB/began"
+  { echo "cluster-queue: the workdir could not be copied for this job:"; head -n 5 "$JOB/rc.log"; } >>"$JOB/run.log" 2>&1
+  return 1
+}
+
+# unpack SNAPSHOT NEW part|whole z|-: a workdir as a tar stream on stdin, whole or not at all. All of it is below the folder
+# NEW, hard links to files of other snapshots among it, and NEW.end comes last: a stream may be cut between two members.
+unpack() {
+  boot_id
+  mkdir -p "$WORK" && cd "$WORK" || exit 1
+  # What an earlier try has brought; but a restart may have cost that its last writes.
+  mv "$1.$BOOT.part" "$2" 2>/dev/null || mkdir "$2" || exit 1
+  if [ "$3" = part ]; then
+    find "$2" -type f -exec wc -c {} + 2>/dev/null
+    echo CQ1 go
+  fi
+  if words=$(tar "-x${4#-}f" - 2>&1) && [ -e "$2.end" ]; then
+    rm -f "$2.end"
+    [ -d "$1" ] || mv "$2" "$1" || exit 1
+    # Another sync of the same was a moment faster.
+    [ ! -d "$1/$2" ] || rm -rf "${1:?}/$2"
+    echo CQ1 ok
+    exec >/dev/null
+    rm -rf "$2"
+    sweep_work
+  else
+    rm -f "$2.end"
+    case $words in
+      *'o space left'* | *uota*) rm -rf "$2" ;;
+      *) rm -rf "$1.$BOOT.part"; mv "$2" "$1.$BOOT.part" ;;
+    esac
+    # The disk's own words before what came of it.
+    { printf '%s\n' "$words" | grep -e 'o space left' -e uota; printf '%s\n' "$words"; } 2>/dev/null | head -n 1 | cut -c 1-300
+    exit 1
+  fi
+}
+
+# give UUID: files from a job's own folder as a tar stream, after "CQ1 tar KILOBYTES"; which, say the patterns on stdin, an
+# encoded word on each line. "CQ1 gone", "CQ1 home" (it had no workdir) and "CQ1 empty" say why there is none.
+give() {
+  cd "$ROOT/jobs/$1" 2>/dev/null || { echo CQ1 gone; exit 1; }
+  cd workdir 2>/dev/null || { echo CQ1 home; exit 1; }
+  set --
+  set +f
+  IFS=
+  while read -r line; do
+    pattern=$(printf %b "$line"; echo .)
+    for file in ./${pattern%.}; do
+      if [ -e "$file" ] || [ -L "$file" ]; then set -- "$@" "$file"; fi
+    done
+  done
+  unset IFS
+  set -f
+  [ $# -gt 0 ] || { echo CQ1 empty; exit 1; }
+  size=$(du -skc "$@" 2>/dev/null | tail -n 1)
+  printf 'CQ1 tar %s\n' "${size%%[!0-9]*}"
+  tar -cf - "$@"
+  # 1: a file changed while it was read, as those of a running job do.
+  [ $? -le 1 ]
+}
+
+# Sets HOME_ID to what nodes with this home have in common.
+home_id() {
+  HOME_ID=
+  {
+    if [ ! -s "$WORK/id" ]; then
+      # In one step: another node of this home may be at it too, and must not read half of it.
+      mkdir -p "$WORK" && new=$WORK/id.$CLUSTER_QUEUE_NODE.$$ && printf '%s\n' "$BOOT-$$" >"$new" && [ -s "$new" ] &&
+        { ln "$new" "$WORK/id" || [ -e "$WORK/id" ] || mv "$new" "$WORK/id"; }
+      rm -f "$new"
+    fi
+    read -r HOME_ID <"$WORK/id"
+  } 2>/dev/null
+  [ -n "$HOME_ID" ] || HOME_ID=$CLUSTER_QUEUE_NODE
+}
+
+# has ID SNAPSHOT OTHER…: whether it is here; if not, whose home this is, whether a part of it is here, and which others are
+do_has() {
+  id=$1 name=$2
+  shift 2
+  # On NFS, reading the folder shows what another node has just put there.
+  [ -d "$WORK/$name" ] || { set +f; for entry in "$WORK"/*; do break; done; set -f; }
+  if [ -d "$WORK/$name" ]; then reply "= $id ok yes"; return; fi
+  home_id
+  found=
+  for entry in "$@"; do [ ! -d "$WORK/$entry" ] || found="$found $entry"; done
+  part=whole
+  [ ! -d "$WORK/$name.$BOOT.part" ] || part=part
+  reply "= $id ok no $HOME_ID $part$found"
+}
+
+# place ID SNAPSHOT DESTINATION: a file_mount, from its unpacked snapshot to where the task wants it
+do_place() {
+  # printf eats nothing at the end that a path may hold, once something follows it.
+  to=$(printf %b "$3"; echo .)
+  to=${to%.}
+  case $to in
+    /*) ;;
+    '~/'*) to=$HOME/${to#??} ;;
+    *) to=$HOME/$to ;;
+  esac
+  from=$WORK/$2
+  words=$({
+    # Nodes with one home put it to the same place: one after the other, as what they fetch themselves (remoteMount.ts).
+    flock 9 2>/dev/null
+    if [ -e "$from/.cluster-queue-file" ]; then mkdir -p "${to%/*}" && cp -Rp "$from/.cluster-queue-file" "$to"
+    else mkdir -p "$to" && cp -Rp "$from/." "$to/"; fi
+  } 2>&1 9>>"$HOME/.cluster-queue/mounts.lock" | head -n 1 | cut -c 1-300)
+  [ -z "$words" ] && reply "= $1 ok" || reply "= $1 err write $words"
+}
