@@ -1,6 +1,7 @@
-import type { ClusterDefinition, NodeDefinition } from '../cluster';
+import type { ClusterDefinition } from '../cluster';
 import { SessionClosedError, type AgentSession, type NodeJobState } from '../node';
 import type { JobRecord } from '../queue';
+import { differ, homesOf, MOST_STAGED, NOTHING, type Amount, type Home, type NodeLook } from './homes';
 import { rankUuid } from './jobRun';
 import { wantClass, wantKey, wantLine } from './want';
 
@@ -70,8 +71,6 @@ interface Entry {
   reserved: boolean;
 }
 
-// So many wait on one home at a time; the others follow when these have gone down to half.
-const MOST = 1_000;
 // Requests under way at a time, so that a cancel never waits behind a thousand of them.
 const WINDOW = 16;
 // So many that cannot be staged now are passed over in one look at the queue.
@@ -287,14 +286,18 @@ export class Staging {
   /** Plans and sends what waits and is not staged, up to what a home may have. */
   private fill(): void {
     const open = this.resting ? [] : this.host.open();
-    const nodes = open.map(({ node, session }) => this.look(node, session));
+    const nodes = open.map((one) => this.look(one));
     if (
       this.stale ||
       this.looked.full.some((home) => this.isHalfEmpty(home)) ||
       differ(nodes, this.looked.nodes)
     ) {
       this.stale = false;
-      const homes = this.homes(nodes);
+      const homes = homesOf(
+        nodes,
+        (node) => this.host.load(node),
+        (node) => this.amounts.get(node) ?? NOTHING,
+      );
       if (homes.length > 0) this.lookThrough(homes);
       this.looked = { nodes, full: homes.filter((home) => home.full) };
     }
@@ -614,7 +617,7 @@ export class Staging {
     return places;
   }
 
-  private look(node: string, session: AgentSession): NodeLook {
+  private look({ node, session }: OpenNode): NodeLook {
     const definition = this.host.definition().nodes.find(({ name }) => name === node);
     return {
       node,
@@ -625,98 +628,10 @@ export class Staging {
     };
   }
 
-  /** The homes that can be reached now, with what is staged on each. */
-  private homes(nodes: readonly NodeLook[]): Home[] {
-    const homes = new Map<string, Home>();
-    const waiting = new Set(nodes.filter(({ arriving }) => arriving).map(({ session }) => session.home));
-    for (const { node, session, definition, usable } of nodes) {
-      if (!usable || !definition?.inventory || waiting.has(session.home)) continue;
-      const { inventory } = definition;
-      const home = homes.get(session.home) ?? new Home();
-      homes.set(session.home, home);
-      const wants = new Map<JobRecord['demand'], string | undefined>();
-      home.nodes.push({
-        node,
-        session,
-        want: ({ demand }) => {
-          if (!wants.has(demand)) wants.set(demand, wantLine({ definition, id: session.node }, demand));
-          return wants.get(demand);
-        },
-      });
-      home.share(inventory.devices.length || inventory.cpus, this.host.load(node));
-      home.add(this.amounts.get(node) ?? NOTHING);
-    }
-    return [...homes.values()];
-  }
-
   /** Whether a home that was full has room for many again: a few would not be worth a look at all that waits. */
   private isHalfEmpty({ nodes }: Home): boolean {
     const left = nodes.reduce((sum, { node }) => sum + (this.amounts.get(node)?.count ?? 0), 0);
-    return left <= MOST / 2;
-  }
-}
-
-/** How many jobs, and what they weigh together. */
-interface Amount {
-  readonly count: number;
-  readonly weight: number;
-}
-
-const NOTHING: Amount = { count: 0, weight: 0 };
-
-/** A node as it is when the queue is looked at. */
-interface NodeLook {
-  readonly node: string;
-  readonly session: AgentSession;
-  readonly definition: NodeDefinition | undefined;
-  /** It may be given jobs. */
-  readonly usable: boolean;
-  /** Its home may not be given jobs yet. */
-  readonly arriving: boolean;
-}
-
-function differ(some: readonly NodeLook[], others: readonly NodeLook[]): boolean {
-  return (
-    some.length !== others.length ||
-    some.some(({ session, definition, usable, arriving }, at) => {
-      const other = others[at];
-      return (
-        session !== other?.session ||
-        definition !== other.definition ||
-        usable !== other.usable ||
-        arriving !== other.arriving
-      );
-    })
-  );
-}
-
-/** Nodes that share a home, mostly one. */
-class Home {
-  readonly nodes: {
-    readonly node: string;
-    readonly session: AgentSession;
-    readonly want: (record: JobRecord) => string | undefined;
-  }[] = [];
-  private capacity = 0;
-  private taken = 0;
-  private count = 0;
-
-  share(capacity: number, load: number): void {
-    this.capacity += capacity;
-    this.taken += load * capacity;
-  }
-
-  add({ count, weight }: Amount): void {
-    this.count += count;
-    this.taken += weight;
-  }
-
-  get load(): number {
-    return this.taken / Math.max(1, this.capacity);
-  }
-
-  get full(): boolean {
-    return this.count >= MOST;
+    return left <= MOST_STAGED / 2;
   }
 }
 
