@@ -54,6 +54,8 @@ export class Home {
   private taken = 0;
   private count = 0;
 
+  constructor(readonly id: string) {}
+
   /** A node has part in it: with so many devices (CPUs, without), of which jobs hold `load`, 0 to 1. */
   share(capacity: number, load: number): void {
     this.capacity += capacity;
@@ -91,7 +93,7 @@ export function homesOf(
   for (const { node, session, definition, usable } of nodes) {
     if (!usable || !definition?.inventory || waiting.has(session.home)) continue;
     const { inventory } = definition;
-    const home = homes.get(session.home) ?? new Home();
+    const home = homes.get(session.home) ?? new Home(session.home);
     homes.set(session.home, home);
     const wants = new Map<JobRecord['demand'], string | undefined>();
     home.nodes.push({

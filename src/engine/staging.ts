@@ -69,7 +69,13 @@ interface Entry {
   sync: AbortController | undefined;
   /** It comes after a job that only a client can start. */
   reserved: boolean;
+  /** Resolves when what comes before it is no longer waited for with its files; undefined when nothing is. */
+  readonly turn: Promise<unknown> | undefined;
+  /** It has been sent, or will not be. */
+  readonly passed: () => void;
 }
+
+const nothing = (): void => undefined;
 
 // Requests under way at a time, so that a cancel never waits behind a thousand of them.
 const WINDOW = 16;
@@ -97,6 +103,10 @@ export class Staging {
     full: [],
   };
   private readonly queue: Entry[] = [];
+  /** Of the queue, those that come after one whose files are on their way: on their node they would start before it. */
+  private readonly behind = new Set<Entry>();
+  /** By home, what resolves when every job has been sent there whose files are on their way. */
+  private readonly arrivals = new Map<string, Promise<unknown>>();
   private readonly recalls = new Set<Entry>();
   /** Sessions that were asked for all that their nodes have. */
   private readonly met = new WeakSet<AgentSession>();
@@ -126,6 +136,8 @@ export class Staging {
       reserved: false,
       via: undefined,
       sync: undefined,
+      turn: undefined,
+      passed: nothing,
     });
   }
 
@@ -360,7 +372,8 @@ export class Staging {
     const weight = weightOf(record);
     best.add({ count: 1, weight });
     const nodes = best.nodes.filter(({ want }) => want(record) !== undefined).map(({ node }) => node);
-    const { uuid } = record;
+    const { uuid, spec } = record;
+    const turn = this.arrivals.get(best.id);
     const entry: Entry = {
       uuid,
       weight,
@@ -371,10 +384,37 @@ export class Staging {
       reserved,
       via: undefined,
       sync: undefined,
+      turn,
+      passed: spec.snapshot === undefined ? nothing : this.expect(best.id),
     };
     this.enter(entry);
     this.queue.push(entry);
+    // Files are sent beside those of others; without any it would be there first.
+    if (turn && spec.snapshot === undefined) {
+      this.behind.add(entry);
+      void turn.then(() => {
+        this.behind.delete(entry);
+        if (this.entries.get(uuid) === entry && this.overtakes(entry)) this.release(entry);
+        else this.send();
+      });
+    }
     return true;
+  }
+
+  /** A job's files are on their way to a home from now on. Returns how to say that the job has been sent, or will not be. */
+  private expect(home: string): () => void {
+    let passed = nothing;
+    const gone = new Promise<void>((resolve) => (passed = resolve));
+    const all = Promise.all([this.arrivals.get(home), gone]).then(() => {
+      if (this.arrivals.get(home) === all) this.arrivals.delete(home);
+    });
+    this.arrivals.set(home, all);
+    return passed;
+  }
+
+  /** Whether what it waited for is dispatched instead, and still on its way: then it is planned anew when that is there. */
+  private overtakes({ turn, nodes }: Entry): boolean {
+    return turn !== undefined && nodes.some((node) => this.host.arriving(node));
   }
 
   /** Whether a job that is waited for ends where this home sees it. */
@@ -385,13 +425,14 @@ export class Staging {
   }
 
   private send(): void {
-    while (this.sending < WINDOW) {
-      const entry = this.queue.shift();
+    while (this.sending < WINDOW && !this.closed) {
+      const at = this.queue.findIndex((entry) => !this.behind.has(entry));
+      const [entry] = at < 0 ? [] : this.queue.splice(at, 1);
       if (!entry) return;
       this.sending++;
       void this.stage(entry).finally(() => {
+        entry.passed();
         this.sending--;
-        if (this.closed) return;
         this.send();
       });
     }
@@ -411,8 +452,8 @@ export class Staging {
       this.release(entry);
       return;
     }
-    const open = this.host.open().filter(({ node }) => entry.nodes.includes(node));
-    for (const { node, session } of open) {
+    const open = (): OpenNode[] => this.host.open().filter(({ node }) => entry.nodes.includes(node));
+    for (const { node, session } of open()) {
       const record = this.host.find(entry.uuid);
       if (given() || !record) return;
       // Most have none, and to end what is not under way costs an error.
@@ -428,11 +469,13 @@ export class Staging {
       this.release(entry);
       return;
     }
+    await entry.turn;
     const record = this.host.find(entry.uuid);
-    const [via] = open;
+    const nodes = open();
+    const [via] = nodes;
     if (given() || !record) return;
-    if (!via || entry.recall) this.release(entry);
-    else await this.put(entry, record, via, open);
+    if (!via || entry.recall || this.overtakes(entry)) this.release(entry);
+    else await this.put(entry, record, via, nodes);
   }
 
   private async put(
@@ -449,7 +492,7 @@ export class Staging {
     entry.via = via.session;
     const { snapshot, timeoutS, retries, run = 'true' } = record.spec;
     try {
-      const answer = await via.session.stage({
+      const answering = via.session.stage({
         name: entry.name,
         graceS: this.host.graceS,
         ...(snapshot === undefined ? {} : { snapshot }),
@@ -460,6 +503,8 @@ export class Staging {
         want,
         after,
       });
+      entry.passed();
+      const answer = await answering;
       if (this.entries.get(entry.uuid) !== entry) return;
       if (answer.state === 'staged') this.confirm(entry);
       else await this.learn(entry, via.node, answer);
@@ -585,6 +630,7 @@ export class Staging {
   private forget(entry: Entry): void {
     if (this.entries.delete(entry.uuid)) this.count(entry, -1);
     entry.sync?.abort();
+    entry.passed();
     this.wakeWaiters();
     this.recalls.delete(entry);
     this.places = undefined;

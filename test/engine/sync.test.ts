@@ -236,6 +236,28 @@ describe('a workdir on its way to the nodes', function () {
     rmSync(big);
   });
 
+  it('is waited for on the node itself: a later job that needs no files is not put there before', async () => {
+    await world.cluster('held', ['through'], 1);
+    const big = path.join(project, 'big');
+    writeFileSync(big, randomBytes(60_000_000));
+    const [began, release] = [path.join(world.home, 'began-held'), path.join(world.home, 'release')];
+    const gpu = `resources: {accelerators: V100:1, cpus: 0.1}\n`;
+    const note = `echo "$SKYPILOT_INTERNAL_JOB_ID" >>${began}`;
+    const holder = await world.submit('held', `${gpu}run: until [ -e ${release} ]; do sleep 0.02; done\n`);
+    await world.until(() => world.status('held', holder.id) === 'RUNNING', 'it has the device');
+    const first = await world.submit('held', gpu + run(note));
+    const onItsWay = (): boolean =>
+      world.engine.job('held', first.id).reason?.text.includes('syncing') === true;
+    await world.until(onItsWay, 'its files are on their way');
+    const second = await world.submit('held', `${gpu}run: ${note}\n`);
+    // As long as to stage it takes.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    writeFileSync(release, '');
+    for (const { id } of [first, second]) assert.equal((await world.ended('held', id)).status, 'SUCCEEDED');
+    assert.equal(readFileSync(began, 'utf8'), `${first.id}\n${second.id}\n`);
+    rmSync(big);
+  });
+
   it('goes once to a home that two nodes share', async () => {
     const home = path.join(world.home, 'shared');
     mkdirSync(home);
