@@ -7,6 +7,11 @@ import { bashLater, Lab, pause } from '../lab';
 const JOB = `exec 9<> <(:)
   while :; do echo at $EPOCHREALTIME; read -t 0.1 -u 9 x; done`;
 
+/** So many lines, one after the other: V8 compiles what has been called so often. */
+const MANY_LINES = 4000;
+const MANY = `exec 9<> <(:)
+  for ((i = 0; i < ${MANY_LINES}; i++)); do echo line $i; read -t 0.0005 -u 9 x; done`;
+
 export const logLatency: Case = {
   name: 'log-latency',
   title: 'a line written by a job → at the client',
@@ -45,20 +50,28 @@ async function measure(lab: Lab, jobs: number, rounds: number, samples: Samples)
     records.every(({ id }) => world.engine.job('lab', id).record.status === 'RUNNING');
   await world.until(running, 'all run', 120_000);
   await pause(1000);
+  const ids = records.map(({ id }) => id);
   const files = (await bashLater(`ls ${lab.home}/.cluster-queue/*/jobs/*/run.log`)).trim().split('\n');
-  for (let round = 0; round < rounds; round++) {
-    samples.add(
-      label,
-      'ms',
-      ...(await mirrored(
-        lab,
-        records.map(({ id }) => id),
-      )),
-    );
-    samples.add(`${label}, ssh tail -F`, 'ms', ...(await tailed(lab, files)));
+  const compare = async (name: string): Promise<void> => {
+    for (let round = 0; round < rounds; round++) {
+      samples.add(name, 'ms', ...(await mirrored(lab, ids)));
+      samples.add(`${name}, ssh tail -F`, 'ms', ...(await tailed(lab, files)));
+    }
+  };
+  await compare(label);
+  if (jobs === 1) {
+    await followMany(lab);
+    await compare(`1 job, ${MANY_LINES} lines later`);
   }
   void world.engine.cancel('lab', 'all');
   await lab.idle();
+}
+
+async function followMany({ world }: Lab): Promise<void> {
+  const { id } = await world.submit('lab', `resources: {cpus: 0.01}\nrun: |\n  ${MANY}\n`);
+  const { mirror, release } = world.engine.log('lab', id);
+  await world.until(() => mirror.complete, 'all lines are here', 120_000);
+  release();
 }
 
 async function mirrored(lab: Lab, ids: readonly number[]): Promise<number[]> {
