@@ -9,6 +9,8 @@ export interface ClusterDefinition {
 export interface LaunchState {
   /** Absent when the last launch has queued its jobs, or there was none. */
   readonly step?: LaunchStep;
+  /** The last setup that succeeded in a workdir, and which: what it made there is in those of later jobs. */
+  readonly setup?: { readonly uuid: string; readonly snapshot: string };
   /** `file_mounts` as they were placed last, by destination. */
   readonly placed?: Readonly<Record<string, PlacedMount>>;
 }

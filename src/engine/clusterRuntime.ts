@@ -571,7 +571,15 @@ export class ClusterRuntime {
     run.record = { ...before, ...patch };
     const durable = this.host.patch(before, patch, urgency);
     if (isFinished(run.record.status)) this.waiting.settled(run.record);
+    if (run.record.status === 'SUCCEEDED') this.noteSetup(run.record);
     return durable;
+  }
+
+  /** What a setup has made in its workdir is for the jobs that come. */
+  private noteSetup({ uuid, spec: { phase, snapshot } }: JobRecord): void {
+    if (phase !== 'setup' || snapshot === undefined || this.definition.launch?.setup?.uuid === uuid) return;
+    this.noteLaunch((launch) => ({ ...launch, setup: { uuid, snapshot } }));
+    this.host.redefine(this.definition);
   }
 
   private makeStaging(): Staging {

@@ -358,7 +358,7 @@ export class Engine {
   /** Notes which step of a launch is under way or failed; undefined: it is done. Resolves when that is stored. */
   async noteLaunch(cluster: string, step: LaunchStep | undefined): Promise<void> {
     const runtime = this.cluster(cluster);
-    runtime.noteLaunch(({ placed }) => ({ ...(placed && { placed }), ...(step && { step }) }));
+    runtime.noteLaunch(({ step: _before, ...kept }) => ({ ...kept, ...(step && { step }) }));
     await this.storeDefinition(runtime);
   }
 

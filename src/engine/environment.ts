@@ -1,5 +1,5 @@
 import { AMD_LEASE, visibleDevice, type ClusterDefinition, type NodeInventory } from '../cluster';
-import type { JobRecord, Placement } from '../queue';
+import type { JobRecord, JobSpec, Placement } from '../queue';
 
 /** Any text as one word of bash. */
 export function quote(text: string): string {
@@ -94,7 +94,16 @@ function script(job: JobRecord, variables: readonly [string, string][]): string 
     ...variables.map(([name, value]) => `export ${name}=${quote(value)}`),
     // After ~/.bashrc, which may have put other folders first.
     'export PATH="$CQ_BIN:$PATH"',
-    job.spec.workdir === undefined ? 'cd "$HOME"' : 'cd "$CQ_JOB_DIR/workdir" || exit 1',
+    ...(job.spec.workdir === undefined
+      ? ['cd "$HOME"']
+      : ['cd "$CQ_JOB_DIR/workdir" || exit 1', ...carried(job.spec)]),
     '',
   ].join('\n');
+}
+
+/** Brings what belongs into the workdir and is no file of it: see `carry` in sh/files.sh. */
+function carried({ setup, mounts = [] }: JobSpec): string[] {
+  if (!setup && mounts.length === 0) return [];
+  const words = [setup?.uuid ?? '-', setup?.same === true ? 'same' : 'other', ...mounts.map(quote)];
+  return ['CQ_AGENT=${CQ_BIN##*:}', `sh "\${CQ_AGENT%.bin}.sh" carry ${words.join(' ')}`, 'unset CQ_AGENT'];
 }

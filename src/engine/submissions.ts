@@ -96,11 +96,12 @@ export class Submissions {
     const taken = await this.takeWorkdir(draft.spec);
     if (Date.now() - this.sweptAt > SWEEP_MS) this.sweep().catch((error: unknown) => host.complain(error));
     const secrets = given(task.secrets);
-    const after = (options.after ?? []).map((id) => host.job(options.cluster, id).uuid);
+    const before = (options.after ?? []).map((id) => host.job(options.cluster, id));
+    const after = before.map(({ uuid }) => uuid);
     const job = {
       ...draft,
       ...(after.length === 0 ? {} : { after, afterIds: options.after ?? [] }),
-      spec: { ...draft.spec, ...taken },
+      spec: { ...draft.spec, ...taken, ...setUp(cluster, draft.spec, taken.snapshot, before) },
       ...(Object.keys(secrets).length === 0 ? {} : { sealedSecrets: host.secrets.seal(secrets) }),
     };
     return variants === undefined
@@ -124,7 +125,7 @@ export class Submissions {
         status: 'PENDING',
         priority,
         demand,
-        spec: { ...spec, ...taken },
+        spec: { ...spec, ...taken, ...setUp(cluster, spec, taken.snapshot) },
         submittedAt: host.now(),
         ...(sealedSecrets === undefined ? {} : { sealedSecrets }),
       },
@@ -193,4 +194,19 @@ export class Submissions {
     }
     return numbered[0] ?? first;
   }
+}
+
+/** Which setup's results a job finds in its workdir: of the one that it comes after, or of the cluster's last. */
+function setUp(
+  { definition }: ClusterRuntime,
+  { phase }: JobSpec,
+  snapshot: string | undefined,
+  before: readonly JobRecord[] = [],
+): Pick<JobSpec, 'setup'> {
+  if (snapshot === undefined || phase === 'setup') return {};
+  const own = before.find(({ spec }) => spec.phase === 'setup');
+  const setup = own ? { uuid: own.uuid, snapshot: own.spec.snapshot } : definition.launch?.setup;
+  return setup?.snapshot === undefined
+    ? {}
+    : { setup: { uuid: setup.uuid, same: setup.snapshot === snapshot } };
 }

@@ -50,6 +50,7 @@ export function draftJob(
       ...(task.run === undefined ? {} : { run: task.run }),
       ...(options.file === undefined ? {} : { file: options.file }),
       ...workdirOf(task, options.file),
+      ...mountsInWorkdir(task),
       ...(options.phase === undefined ? {} : { phase: options.phase }),
       ...(timeoutS === undefined ? {} : { timeoutS }),
       ...(retries === 0 ? {} : { retries }),
@@ -87,6 +88,15 @@ function workdirOf(task: Task, file: string | undefined): Pick<JobSpec, 'workdir
   const full = localPath(workdir, file);
   if (!existsSync(full)) throw new QueueError('workdir', `the task's workdir ${full} does not exist`);
   return { workdir: full };
+}
+
+/** As SkyPilot has them: a relative destination is one in the workdir. */
+function mountsInWorkdir({ workdir, fileMounts }: Task): Pick<JobSpec, 'mounts'> {
+  const mounts = Object.keys(fileMounts)
+    .filter((destination) => !/^[~/]/.test(destination))
+    .map((destination) => path.posix.normalize(destination))
+    .filter((destination) => !destination.startsWith('..'));
+  return workdir === undefined || mounts.length === 0 ? {} : { mounts };
 }
 
 /** A repository that is a folder here is found from the task file, as a workdir is. */

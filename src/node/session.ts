@@ -154,6 +154,9 @@ function bootstrap(): string {
   const dir = '"$HOME/.cluster-queue/agent"';
   const file = `"$HOME/.cluster-queue/agent/${AGENT_ID}.sh"`;
   return [
+    // What the login has is the jobs' again.
+    'CQ_UMASK=$(umask)',
+    'export CQ_UMASK',
     'umask 077',
     `if [ -s ${file} ]; then printf '\\nCQ1 have\\n'`,
     `else printf '\\nCQ1 need\\n'; IFS= read -r y; { mkdir -p ${dir} && printf %b "$y" >${file}.$$ && mv ${file}.$$ ${file}; } 2>&1 || { printf '\\nCQ1 fail cannot write to %s\\n' ${dir}; exit 1; }`,

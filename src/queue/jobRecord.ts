@@ -15,6 +15,10 @@ export interface JobSpec {
   readonly phase?: 'setup';
   /** Hash of the workdir's content at submit; the job runs in a copy of that, however long it waits. */
   readonly snapshot?: string;
+  /** Destinations of `file_mounts` that belong into the workdir: relative ones, which lie below the home. */
+  readonly mounts?: readonly string[];
+  /** The setup whose results it finds in its workdir, and whether that had the same one. */
+  readonly setup?: { readonly uuid: string; readonly same: boolean };
   /** Seconds after which a try is ended. */
   readonly timeoutS?: number;
   /** How often it is run again after an exit code other than 0. */

@@ -16,6 +16,7 @@ import {
   secretRule,
   serviceOrPool,
   wholeFlaw,
+  skyWorkdir,
   workdirMount,
 } from './taskRules';
 
@@ -65,7 +66,7 @@ export const FIELDS: FieldTable = {
         },
       ],
     },
-    doc: 'Local folder, or a git repository, that is copied to each node of the job as it is at submit; `setup` and `run` start in it.',
+    doc: 'Local folder, or a git repository, that is copied to each node of the job as it is at submit; `setup` and `run` start in it. Each job has a copy of its own.',
     example: 'workdir: .',
     effect: 'own',
     values: ['.'],
@@ -128,7 +129,7 @@ export const FIELDS: FieldTable = {
   },
   setup: {
     shape: TEXT,
-    doc: 'Shell commands that prepare a node; they run before `run` on every node of the job.',
+    doc: 'Shell commands that prepare the nodes at launch, before `run`. What they make in `workdir` (a venv, data) is in that of every later job on the cluster too.',
     example: 'setup: |\n  pip install -r requirements.txt',
     effect: 'own',
     snippet: ' |\n  $0',
@@ -216,7 +217,7 @@ export const TASK_SHAPE: ObjectShape = {
   type: 'object',
   fields: FIELDS,
   dropsNull: true,
-  rules: [serviceOrPool, workdirMount],
+  rules: [serviceOrPool, workdirMount, skyWorkdir],
 };
 
 /** Fields of older SkyPilot releases, which the current one refuses. */

@@ -35,6 +35,7 @@ export const PROBLEM_CODES = {
   'name-not-text': 'YAML reads a name as a truth value or number.',
   'nested-mapping': 'A colon and a space inside a value that is not in quotes.',
   'no-effect': 'A field that does nothing on an SSH cluster.',
+  'no-sky-workdir': 'A script names `~/sky_workdir`, where SkyPilot has the workdir.',
   'not-a-field': 'A line that is not `field: value`.',
   'not-a-task': 'The document is not a mapping of fields.',
   'out-of-range': 'A number is too small or too large.',

@@ -146,7 +146,23 @@ export function workdirMount(map: MapNode, problems: ProblemList): void {
     problems.error(
       key,
       'exclusive-fields',
-      '`~/sky_workdir` is where `workdir` is copied to: mount it elsewhere.',
+      'With SkyPilot `~/sky_workdir` is where `workdir` is copied to: mount it elsewhere.',
+    );
+  }
+}
+
+/** A script that names SkyPilot's one folder for all jobs, which is not there. */
+export function skyWorkdir(map: MapNode, problems: ProblemList): void {
+  for (const field of ['setup', 'run']) {
+    const entry = entryOf(map, field);
+    const script = entry?.value;
+    if (!entry || script?.kind !== 'scalar') continue;
+    if (!/^(?!\s*#).*(~|\$HOME|\$\{HOME\})\/sky_workdir\b/m.test(script.text)) continue;
+    problems.report(
+      'information',
+      entry.key,
+      'no-sky-workdir',
+      `\`${field}\` names \`~/sky_workdir\`, which is not there: each job starts in a copy of its own of \`workdir\`, so a relative path will do.`,
     );
   }
 }

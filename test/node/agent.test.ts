@@ -126,6 +126,15 @@ for (const { file, env, name } of AGENT_WAYS) {
       assert.equal(await log(uuid, 3), '\u00ff\ninteractive\n');
     });
 
+    it('gives a job the umask of the login, and the signals as they are for a person there', async () => {
+      const uuid = await start('umask; bash -c "grep SigIgn /proc/self/status"');
+      await event(uuid, 'ended');
+      const [mask, ignored = ''] = (await log(uuid)).trimEnd().split('\n');
+      assert.equal(mask, process.umask().toString(8).padStart(4, '0'));
+      // INT and QUIT.
+      assert.equal(Number.parseInt(ignored.replace(/\D*(?=[0-9a-f]+$)/, ''), 16) & 0b110, 0, ignored);
+    });
+
     it('keeps every line of a job that opens its own output anew', async () => {
       const uuid = await start(
         'echo one; echo two >/dev/stderr; echo three | tee /dev/stderr; echo four >/dev/stdout',

@@ -15,7 +15,8 @@ sub start_shell {
     if ($spare) { drop($_) for splice @LEASES }
     else { forget_helpers() }
     let_go();
-    $SIG{$_} = 'IGNORE' for 'INT', 'QUIT';
+    umask oct $ENV{CQ_UMASK};
+    delete $ENV{CQ_UMASK};
     $ENV{CLUSTER_QUEUE_JOB} = $spare ? $spare->{mark} : $UUID;
     $ENV{CLUSTER_QUEUE_TRY} = $TRY;
     $ENV{CQ_JOB_DIR} = $JOB unless $spare;

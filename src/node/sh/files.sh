@@ -12,11 +12,68 @@ copy_workdir() {
   return 1
 }
 
+# carry SETUP|- same|other [MOUNT …], run in a job's workdir: gives it what job SETUP has made in its own, by links, for a venv is
+# many files and knows its own path; with "same" (the workdirs were the same) also what that has changed. MOUNTs are
+# file_mounts that belong there and lie below the home. What the workdir has itself stays.
+carry() {
+  from= how=$2
+  set +f
+  for dir in "$ROOT/jobs/$1"-*/workdir; do [ ! -d "$dir" ] || from=$dir; done
+  shift 2
+  if [ -n "$from" ]; then
+    # It is needed as long as jobs come, see sweep.sh.
+    true >"${from%/workdir}/carried"
+    (carry_results)
+  fi
+  for mount in "$@"; do
+    ! is_there "$mount" && is_there "$HOME/$mount" || continue
+    case $mount in */*) mkdir -p "${mount%/*}" ;; esac
+    ln -s "$HOME/$mount" "$mount"
+  done
+}
+
+carry_results() {
+  # Folders that both have are looked into.
+  set -- .
+  while [ $# -gt 0 ]; do
+    folder=$1
+    shift
+    for entry in "$from/$folder"/* "$from/$folder"/.[!.]* "$from/$folder"/..?*; do
+      is_there "$entry" || continue
+      to=$folder/${entry##*/}
+      case $to in
+        */__pycache__) continue ;;
+        # Of other code than the setup's.
+        ./.git) [ "$how" = same ] || continue ;;
+      esac
+      if ! is_there "$to"; then
+        # Where results go is no result: one folder for all jobs would mix them.
+        if is_empty "$entry"; then mkdir "$to"; else ln -s "$entry" "$to"; fi
+      elif [ -L "$entry" ] || [ -L "$to" ]; then
+        continue
+      elif [ -d "$entry" ]; then
+        [ ! -d "$to" ] || set -- "$@" "$to"
+      elif [ "$how" = same ] && [ -f "$to" ] && ! [ "${from%/workdir}/started" -nt "$entry" ]; then
+        cp -p "$entry" "$to"
+      fi
+    done
+  done
+}
+
+is_there() { [ -e "$1" ] || [ -L "$1" ]; }
+
+# Whether it is a folder with nothing in it.
+is_empty() {
+  [ -d "$1" ] && [ ! -L "$1" ] || return 1
+  for inside in "$1"/* "$1"/.[!.]* "$1"/..?*; do ! is_there "$inside" || return 1; done
+}
+
 # unpack SNAPSHOT NEW part|whole z|-: a workdir as a tar stream on stdin, whole or not at all. All of it is below the folder
 # NEW, hard links to files of other snapshots among it, and NEW.end comes last: a stream may be cut between two members.
 unpack() {
   boot_id
   mkdir -p "$WORK" && cd "$WORK" || exit 1
+  umask "$CQ_UMASK"
   # What an earlier try has brought; but a restart may have cost that its last writes.
   mv "$1.$BOOT.part" "$2" 2>/dev/null || mkdir "$2" || exit 1
   if [ "$3" = part ]; then
@@ -55,7 +112,9 @@ give() {
   while read -r line; do
     pattern=$(printf %b "$line"; echo .)
     for file in ./${pattern%.}; do
-      if [ -e "$file" ] || [ -L "$file" ]; then set -- "$@" "$file"; fi
+      # What the setup has made is behind a link, see carry.
+      case $(readlink "$file") in "$ROOT"/jobs/*/workdir/*) [ ! -d "$file" ] || file=$file/ ;; esac
+      ! is_there "$file" || set -- "$@" "$file"
     done
   done
   unset IFS
@@ -110,6 +169,7 @@ do_place() {
   esac
   from=$WORK/$2
   words=$({
+    umask "$CQ_UMASK"
     # Nodes with one home put it to the same place: one after the other, as what they fetch themselves (remoteMount.ts).
     flock 9 2>/dev/null
     if [ -e "$from/.cluster-queue-file" ]; then mkdir -p "${to%/*}" && cp -Rp "$from/.cluster-queue-file" "$to"

@@ -10,8 +10,8 @@
 #
 # The line protocol is described in wire.ts. Everything kept on the node is below ROOT:
 #   jobs/UUID/  env, run (what to run) · sup (who supervises) · took ("DEVICES ALTERNATIVE .") · run.log (see logs.sh) · cancel ·
-#               try, again, timeout (of one with a time limit or retries) · containers (see containers.sh), told (see sweep.sh;
-#               with perl it is what was `run`) · exit ("CODE UPTIME BOOT HOW TRY .") · of one that was staged here, sup.NODE
+#               try, again, timeout (of one with a time limit or retries) · containers (see containers.sh) · carried (of a
+#               setup whose results others have, see files.sh) · told (see sweep.sh; with perl it is what was `run`) · exit ("CODE UPTIME BOOT HOW TRY .") · of one that was staged here, sup.NODE
 #               and took.NODE instead, and env.NODE
 #   sessions/PID/ev   a FIFO into which supervisors push what happened; the session's mux is its only reader
 # but for the trees of workdirs, which nodes with one home share (WORK):
@@ -19,6 +19,8 @@
 #
 # A file is made by `true >FILE`: where `: >FILE` fails, or any other special builtin, sh ends.
 set -f
+# What files of jobs are made with; our own are nobody else's.
+export CQ_UMASK="${CQ_UMASK:-$(umask)}"
 umask 077
 AGENT=$0
 # Not the login shell's choice: a C locale counts bytes, and byte offsets are what logs are addressed by.

@@ -17,6 +17,7 @@ case ${1-} in
   clear_out) clear_out ;;
   why_not) why_not "$2" ;;
   strangers) foreign_processes | while read -r gpu _; do printf ' %s' "$gpu"; done ;;
+  carry) shift; carry "$@" ;;
   unpack) shift; unpack "$@" ;;
   sweep) sweep "$2" ;;
   give) give "$2" ;;

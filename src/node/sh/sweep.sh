@@ -13,8 +13,8 @@ empty_env() {
 }
 
 # sweep DAYS: empties what secrets are left, and once a day removes what is not needed any more: folders of ended jobs DAYS
-# after a client had all of them, and of those that no client ever asked for after 90 days; workdirs that no job has used
-# for two weeks; agents that nobody has used for 90 days.
+# after a client had all of them (of setups 90 days after the last job that needed them), and of those that no client ever
+# asked for after 90 days; workdirs that no job has used for two weeks; agents that nobody has used for 90 days.
 sweep() {
   boot_id
   set +f
@@ -33,6 +33,8 @@ sweep() {
     while IFS= read -r job; do
       job=${job%/told}
       [ -e "$job/exit" ] || ! supervisor_lives "$job" || continue
+      # What a setup has made, see carry in files.sh.
+      [ -z "$(find "$job/carried" -mtime -90 2>/dev/null)" ] || continue
       # Renamed first: it is there whole or not at all.
       mv "$job" "$job.dead.$$" 2>/dev/null && rm -rf "$job.dead.$$"
     done

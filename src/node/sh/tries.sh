@@ -63,7 +63,13 @@ run_try() {
   # Interactive, as SkyPilot runs it: ~/.bashrc is where `conda activate` comes from. What bash says about a missing
   # terminal, and what ~/.bashrc prints, goes to rc.log. An interactive bash ignores TERM: the trap ends it after the
   # command that TERM has just ended.
-  CLUSTER_QUEUE_JOB=$UUID CLUSTER_QUEUE_TRY=$TRY CQ_JOB_DIR=$JOB CQ_BIN=${AGENT%.sh}.bin bash -i -c '
+  (
+    umask "$CQ_UMASK"
+    unset CQ_UMASK
+    # What is started with & has them ignored, and all that it starts.
+    plain=
+    env --default-signal=INT,QUIT true && plain='env --default-signal=INT,QUIT'
+    CLUSTER_QUEUE_JOB=$UUID CLUSTER_QUEUE_TRY=$TRY CQ_JOB_DIR=$JOB CQ_BIN=${AGENT%.sh}.bin exec $plain bash -i -c '
     : >"$CQ_JOB_DIR/began"
     exec >&5 2>&1 5>&-
     trap "exit 143" TERM
@@ -75,7 +81,7 @@ run_try() {
     . "$CQ_JOB_DIR/env"
     [ ! -e "$CQ_JOB_DIR/env.$CLUSTER_QUEUE_NODE" ] || . "$CQ_JOB_DIR/env.$CLUSTER_QUEUE_NODE"
     . "$CQ_JOB_DIR/run"
-  ' run </dev/null >"$JOB/rc.log" 2>&1 4<&- 9<&- &
+  ' run) </dev/null >"$JOB/rc.log" 2>&1 4<&- 9<&- &
   child=$!
   exec 5>&-
   wait $child

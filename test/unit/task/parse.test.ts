@@ -256,6 +256,10 @@ describe('parseTask', () => {
     assert.deepEqual(seen('workdir: .\nfile_mounts: {~/sky_workdir: x}'), [
       'error exclusive-fields <~/sky_workdir>',
     ]);
+    assert.deepEqual(seen('run: |\n  # cd ~/sky_workdir\n  cd ${HOME}/sky_workdir/src\n'), [
+      'information no-sky-workdir <run>',
+    ]);
+    assert.deepEqual(seen('run: |\n  # cd ~/sky_workdir\n  ls ~/sky_workdirs\n'), []);
     assert.deepEqual(
       seen('resources:\n  region: x\n  infra: ssh\n').filter((line) => line.startsWith('error')),
       ['error exclusive-fields <infra>'],
