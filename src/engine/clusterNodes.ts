@@ -47,6 +47,8 @@ export class ClusterNodes {
   private readonly troubled = new Map<string, string>();
   /** Nodes with a device that a process outside any queue was seen on. */
   private readonly shared = new Set<string>();
+  /** Nodes that have been reached, or not, since there is this object. */
+  private readonly tried = new Set<string>();
   /** What the last look at each node found, and how far its clock was ahead of ours then. */
   private readonly looks = new Map<string, { readonly facts: NodeFacts; readonly aheadS: number }>();
   private readonly timers = new Set<NodeJS.Timeout>();
@@ -68,6 +70,7 @@ export class ClusterNodes {
       this.troubled.delete(name);
       this.shared.delete(name);
       this.looks.delete(name);
+      this.tried.delete(name);
       if (this.find(name)) this.scheduler.removeNode(name);
     }
     const kept = this.definition.nodes.filter(({ name }) => !remove.includes(name));
@@ -109,6 +112,16 @@ export class ClusterNodes {
       const exec = (command: string): Promise<Channel> => link.exec(command);
       return session ? [{ node, session, up: state.state === 'up', exec }] : [];
     });
+  }
+
+  /** Whether some nodes are up, and others are tried for the first time. */
+  get isGathering(): boolean {
+    if (this.tried.size === this.links.size) return false;
+    const states = [...this.links.values()].map(({ node, state }) => [node, state.state] as const);
+    return (
+      states.some(([, state]) => state === 'up') &&
+      states.some(([node, state]) => state === 'connecting' && !this.tried.has(node))
+    );
   }
 
   /** Runs a command on a node beside its session. @throws ConnectError */
@@ -311,6 +324,7 @@ export class ClusterNodes {
   private linkChanged(node: string, state: LinkState): void {
     if (this.closed) return;
     this.updateAvailability(node);
+    if (state.state === 'up' || state.state === 'down') this.tried.add(node);
     if (state.state === 'down') this.host.detached(node);
     this.host.changed();
   }

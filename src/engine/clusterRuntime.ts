@@ -72,6 +72,11 @@ const ANSWER_MS = 20;
 const BUSY_RETRY_MS = 2_000;
 const BUSY_STAGED_MS = 30_000;
 
+// How long jobs that choose among nodes, or need several, wait for nodes that are just being reached: a slow login takes so long.
+const GATHER_MS = 1_500;
+// Of so many that wait, the first in the queue, one must be such a job.
+const CHOOSING_AMONG = 1_000;
+
 // Jobs whose folders a node removes in one request.
 const FORGET_AT_ONCE = 100;
 // How long a cluster waits for nodes that it leaves to be tidied up.
@@ -104,6 +109,9 @@ export class ClusterRuntime {
   /** By node, how many ranks are on their way there. */
   private readonly arriving = new Map<string, number>();
   private leaving = false;
+  /** Whether nodes that are tried for the first time are waited for, and until when; ms since 1970. */
+  private gathering = false;
+  private gatherUntil: number | undefined;
   /** When a launch was last refused, whose job is to be staged again; ms since 1970. */
   private refusedAt = 0;
   private readonly runHost: RunHost;
@@ -457,13 +465,36 @@ export class ClusterRuntime {
   /** Dispatches whatever may start. */
   private pump(): void {
     if (this.closed) return;
-    for (const { id, placement } of this.leaving ? [] : this.scheduler.takeStarts()) {
+    this.gathering = this.isGathering();
+    for (const { id, placement } of this.leaving || this.gathering ? [] : this.scheduler.takeStarts()) {
       if (this.staging.has(id)) {
         this.starting.set(id, placement);
         this.staging.recall(id);
       } else this.dispatch(id, placement);
     }
     this.staging.plan();
+  }
+
+  /**
+   * Whether what starts now would depend on which node answers first: a gang would be overtaken, and a second choice taken,
+   * while the node is being reached that lacks.
+   */
+  private isGathering(): boolean {
+    if (!this.nodes.isGathering || !this.isChoosing()) return false;
+    if (this.gatherUntil === undefined) {
+      this.gatherUntil = this.host.now() + GATHER_MS;
+      this.nodes.later(GATHER_MS, () => undefined);
+    }
+    return this.host.now() < this.gatherUntil;
+  }
+
+  private isChoosing(): boolean {
+    let seen = 0;
+    for (const { demand } of this.waiting.inOrder()) {
+      if (demand.numNodes > 1 || demand.alternatives.length > 1) return true;
+      if (++seen === CHOOSING_AMONG) return false;
+    }
+    return false;
   }
 
   private dispatch(id: string, placement: Placement): void {
@@ -598,7 +629,7 @@ export class ClusterRuntime {
       },
       load: (node) => this.load(node),
       closed: (node) => this.nodes.linkState(node).state !== 'up' || this.nodes.find(node)?.draining === true,
-      arriving: (node) => this.arriving.has(node),
+      arriving: (node) => this.arriving.has(node) || this.gathering,
       environment: (record) => stagedEnvironment(record, host.secrets(record)),
       prepare: (record, node, session, signal) => this.prepare(record, node, session, signal),
       store: (uuid, staged) => this.waiting.stage(uuid, staged),

@@ -1,10 +1,57 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { FaultyProxy } from '../faults/proxy';
 import { haveSshd } from '../support/sshd';
 import { World } from '../support/world';
 
 const UNTIL_TOLD = 'run: while [ ! -e "$HOME/end" ]; do sleep 0.05; done\n';
+
+describe('nodes of which one answers late', function () {
+  if (!haveSshd) return;
+  this.timeout(60_000);
+  const world = new World();
+  let proxy: FaultyProxy;
+  before(async () => {
+    await world.nodes.add('near');
+    proxy = await FaultyProxy.before(await world.nodes.add('far'), 'slow', world.nodes);
+    await world.open();
+    await world.cluster('c', ['near', 'slow'], 1);
+    await world.shut();
+  });
+  after(async () => {
+    proxy.thaw();
+    await world.close();
+    await proxy.close();
+  });
+  afterEach(() => world.shut());
+
+  const GPU = 'resources: {accelerators: V100:1, cpus: 0.1}\n';
+  const began = (id: number): number => world.engine.job('c', id).record.startedAt ?? 0;
+
+  it('are waited for: a gang is not overtaken by a job that came after it', async () => {
+    proxy.freeze();
+    await world.open();
+    const gang = await world.submit('c', `num_nodes: 2\n${GPU}run: sleep 0.2\n`);
+    const small = await world.submit('c', `${GPU}run: 'true'\n`);
+    await world.until(() => world.engine.view('c')?.nodes[0]?.link.state === 'up', 'one is up');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    proxy.thaw();
+    for (const { id } of [gang, small]) assert.equal((await world.ended('c', id)).status, 'SUCCEEDED');
+    assert.ok(began(gang.id) < began(small.id));
+  });
+
+  it('are not waited for long, nor by a job that any of them will do for', async () => {
+    proxy.freeze();
+    await world.open();
+    const one = await world.submit('c', `${GPU}run: 'true'\n`);
+    await world.ended('c', one.id);
+    await world.submit('c', `num_nodes: 2\n${GPU}run: 'true'\n`);
+    const small = await world.submit('c', `${GPU}run: 'true'\n`);
+    assert.equal((await world.ended('c', small.id)).status, 'SUCCEEDED');
+    assert.equal(world.engine.view('c')?.nodes[1]?.link.state, 'connecting');
+  });
+});
 
 describe('the nodes of a cluster, on real sshd', function () {
   if (!haveSshd) return;
