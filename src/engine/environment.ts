@@ -89,11 +89,19 @@ function taskVariables(
   ];
 }
 
+/**
+ * `conda activate` also where a conda is on the PATH and `~/.bashrc` does not know it: SkyPilot sources its conda.sh before each
+ * task. To ask conda where that is takes half a second, so only whoever calls it does.
+ */
+const CONDA =
+  'declare -F conda >/dev/null || ! type -P conda >/dev/null || conda() { unset -f conda; . "$(command conda info --base)/etc/profile.d/conda.sh"; conda "$@"; }';
+
 function script(job: JobRecord, variables: readonly [string, string][]): string {
   return [
     ...variables.map(([name, value]) => `export ${name}=${quote(value)}`),
     // After ~/.bashrc, which may have put other folders first.
     'export PATH="$CQ_BIN:$PATH"',
+    CONDA,
     ...(job.spec.workdir === undefined
       ? ['cd "$HOME"']
       : ['cd "$CQ_JOB_DIR/workdir" || exit 1', ...carried(job.spec)]),

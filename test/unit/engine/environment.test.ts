@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import fc from 'fast-check';
 import { quote, rankEnvironment, taskId } from '../../../src/engine/environment';
 import type { NodeInventory } from '../../../src/cluster';
@@ -50,6 +53,27 @@ describe('the environment of a rank', () => {
       { encoding: 'utf8' },
     );
     assert.equal(shown, "it's|s|1|10.0.0.1\n10.0.0.2|2|1|0|1|");
+  });
+
+  it('has `conda activate` of a conda that ~/.bashrc does not know', () => {
+    const dir = mkdtempSync(path.join(os.tmpdir(), 'cq-conda-'));
+    try {
+      mkdirSync(path.join(dir, 'bin'));
+      mkdirSync(path.join(dir, 'etc', 'profile.d'), { recursive: true });
+      writeFileSync(path.join(dir, 'bin', 'conda'), `#!/bin/sh\necho ${dir}\n`, { mode: 0o755 });
+      writeFileSync(path.join(dir, 'etc', 'profile.d', 'conda.sh'), 'conda() { echo "function $*"; }\n');
+      const text = rankEnvironment(job, placement, 0, cluster, {});
+      const shown = (before: string): string =>
+        execFileSync(
+          'bash',
+          ['-c', `cd /; HOME=/; CQ_BIN=/bin; PATH=${dir}/bin:$PATH; ${before}${text}\nconda activate x`],
+          { encoding: 'utf8' },
+        );
+      assert.equal(shown(''), 'function activate x\n');
+      assert.equal(shown('conda() { echo mine; }\n'), 'mine\n');
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 
   it('quotes any value', () => {
