@@ -1,5 +1,12 @@
 import type { ClusterDefinition, LaunchState, NodeDefinition, NodesChange } from '../cluster';
-import type { AgentSession, NodeEvent, NodeJobState, RankUse, Taken } from '../node';
+import {
+  AgentError,
+  type AgentSession,
+  type NodeEvent,
+  type NodeJobState,
+  type RankUse,
+  type Taken,
+} from '../node';
 import {
   compileNeed,
   isFinished,
@@ -10,7 +17,7 @@ import {
   type Placement,
 } from '../queue';
 import type { Urgency } from '../store';
-import type { Channel, Transport } from '../transport';
+import { ConnectError, type Channel, type Transport } from '../transport';
 import { ClusterNodes, type Elsewhere } from './clusterNodes';
 import { rankEnvironment, stagedEnvironment } from './environment';
 import { QueueError } from './errors';
@@ -77,6 +84,11 @@ const GATHER_MS = 1_500;
 // Of so many that wait, the first in the queue, one must be such a job.
 const CHOOSING_AMONG = 1_000;
 
+// How often a job is tried that no node takes, each time after a longer pause: by so many ms.
+const MOST_BLAMES = 3;
+const BLAME_RETRY_MS = 5_000;
+const ON_ITS_DISK = /no space|quota|read-only file system|input\/output error|cannot write/i;
+
 // Jobs whose folders a node removes in one request.
 const FORGET_AT_ONCE = 100;
 // How long a cluster waits for nodes that it leaves to be tidied up.
@@ -108,6 +120,8 @@ export class ClusterRuntime {
   private readonly launches = new Set<Promise<void>>();
   /** By node, how many ranks are on their way there. */
   private readonly arriving = new Map<string, number>();
+  /** How often nodes did not take a job, for a reason of its own. */
+  private readonly blamed = new Map<string, number>();
   private leaving = false;
   /** Whether nodes that are tried for the first time are waited for, and until when; ms since 1970. */
   private gathering = false;
@@ -172,6 +186,10 @@ export class ClusterRuntime {
     } else {
       this.staging.restore(record);
       this.waiting.add(record);
+      const [node] = record.staged?.nodes ?? [];
+      // Its nodes were removed: nobody can be asked.
+      if (node !== undefined && !record.staged?.nodes.some((name) => this.nodes.find(name)))
+        this.staging.abandon(node);
     }
   }
 
@@ -204,8 +222,24 @@ export class ClusterRuntime {
         'refused',
         `${this.definition.name} would have no node left: take the cluster down instead`,
       );
+    await this.empty(change.remove ?? []);
+    for (const name of change.remove ?? []) this.giveUpRuns(name);
+    this.nodes.change(change);
+    for (const name of change.drain ?? []) this.staging.withdraw(name);
+    for (const name of change.remove ?? []) {
+      this.staging.detached(name);
+      this.staging.abandon(name);
+    }
+    this.want();
+  }
+
+  /** Takes back what waits on nodes, which get nothing more, and tidies up there. @throws QueueError `cluster-busy` */
+  private async empty(names: readonly string[]): Promise<void> {
+    const drained = names.filter((name) => this.nodes.find(name)?.draining !== true);
+    // Or what was taken back would be staged there again.
+    if (drained.length > 0) this.nodes.change({ drain: drained });
     await Promise.all(
-      (change.remove ?? []).map(async (name) => {
+      names.map(async (name) => {
         this.staging.withdraw(name);
         await this.staging.returned(name);
         const session = this.session(name);
@@ -213,16 +247,27 @@ export class ClusterRuntime {
         if (session) await tidied([session.atBoot('leave'), session.leave()]);
       }),
     );
-    this.assertIdle(change.remove ?? []);
-    this.nodes.change(change);
-    for (const name of change.drain ?? []) this.staging.withdraw(name);
-    for (const name of change.remove ?? []) this.staging.abandon(name);
-    this.want();
+    try {
+      this.assertIdle(names);
+    } catch (error) {
+      if (drained.length > 0) this.nodes.change({ undrain: drained });
+      throw error;
+    }
+  }
+
+  /** Jobs that were cancelled on a node which cannot be reached: nobody will hear of their end. */
+  private giveUpRuns(node: string): void {
+    for (const run of [...this.runs.values()])
+      for (const rank of run.on(node))
+        run.lose(rank, `${node} could not be reached when it was removed: it may run there still`);
   }
 
   private assertIdle(nodes: readonly string[]): void {
     for (const name of nodes) {
-      const run = [...this.runs.values()].find((candidate) => candidate.on(name).length > 0);
+      const away = this.nodes.session(name) === undefined;
+      const run = [...this.runs.values()].find(
+        (candidate) => candidate.on(name).length > 0 && !(away && candidate.record.cancelling === true),
+      );
       if (!run) continue;
       const { id, name: job } = run.record;
       throw new QueueError(
@@ -621,7 +666,7 @@ export class ClusterRuntime {
       open: () => this.nodes.open(),
       waiting: () => this.waiting.inOrder(),
       find: (uuid) => this.waiting.get(uuid),
-      isKnown: (uuid) => host.find(uuid) !== undefined,
+      isKnown: (uuid) => host.find(uuid)?.cluster === this.definition.name,
       unfinished: (uuid) => this.waiting.unfinished(uuid),
       nodeOf: (uuid) => {
         const ranks = this.runs.get(uuid)?.placement.ranks ?? [];
@@ -637,7 +682,8 @@ export class ClusterRuntime {
       abandoned: (uuid, words) => this.waiting.giveUp(uuid, words),
       taken: (uuid, node, state) => this.taken(uuid, node, state),
       reached: (uuid, reached) => this.reached(uuid, reached),
-      trouble: (node, message) => this.nodes.setTrouble(node, message),
+      blame: (uuid, node, error) => this.blame(uuid, node, error),
+      isPaused: (uuid) => this.waiting.isPaused(uuid),
       changed: () => host.changed(),
     });
   }
@@ -664,12 +710,29 @@ export class ClusterRuntime {
       released: (run, rank) => this.scheduler.release(run.record.uuid, rank),
       requeue: (run) => this.requeue(run),
       foreign: (node, lease, user) => this.nodes.setBusy(node, lease, user, this.busyRetryMs()),
-      trouble: (node, message) => this.nodes.setTrouble(node, message),
+      blame: (uuid, node, error) => this.blame(uuid, node, error),
       finished: (run) => {
         this.runs.delete(run.record.uuid);
+        this.blamed.delete(run.record.uuid);
         this.pump();
       },
     };
+  }
+
+  /** As `RunHost.blame`. A disk that is full is the node's; of anything else it may be that no node will take the job. */
+  private blame(uuid: string, node: string, error: unknown): string | undefined {
+    const words = error instanceof Error ? error.message : String(error);
+    if (error instanceof AgentError || error instanceof ConnectError || ON_ITS_DISK.test(words)) {
+      this.nodes.setTrouble(node, `${node} cannot take jobs: ${words}`);
+      return undefined;
+    }
+    const times = (this.blamed.get(uuid) ?? 0) + 1;
+    this.blamed.set(uuid, times);
+    if (times > MOST_BLAMES) return `${node} cannot take the job: ${words}`;
+    // Others go on meanwhile.
+    this.waiting.pause(uuid, `${node} could not take it: ${words}; it is tried again`);
+    this.nodes.later(times * BLAME_RETRY_MS, () => this.waiting.resume(uuid));
+    return undefined;
   }
 
   /** Brings a job's files to a node, and says how far they are. */

@@ -37,8 +37,11 @@ export interface RunHost {
   requeue(run: JobRun): void;
   /** A device turned out to be another queue's. */
   foreign(node: string, lease: string, user?: string): void;
-  /** The node cannot launch anything (its disk). */
-  trouble(node: string, message: string): void;
+  /**
+   * A node did not take a job: it gets nothing for a while. Where it is the job that no node will take, returns why, for a
+   * person.
+   */
+  blame(job: string, node: string, error: unknown): string | undefined;
   finished(run: JobRun): void;
 }
 
@@ -69,6 +72,8 @@ export class JobRun {
   /** Why the ranks that still live are being ended. */
   private stopping: 'user' | 'rank' | 'requeue' | undefined;
   private firstFailure: number | undefined;
+  /** The first rank that ended before it began. */
+  private cutOff: number | undefined;
   /** Why the try before this one ended. */
   private retried: { readonly index: number; readonly code: number } | undefined;
   private done = false;
@@ -267,14 +272,17 @@ export class JobRun {
         return;
       }
       if (this.host.session(rank.node) !== session) {
-        // The connection broke while files were on their way: nothing was started.
-        rank.state = 'unsent';
-        void this.send(index);
+        // The connection broke while files were on their way: nothing was started, and the node may never come back.
+        this.refused(index);
         return;
       }
-      const message = error instanceof Error ? error.message : String(error);
-      this.host.trouble(rank.node, `${rank.node} cannot take jobs: ${message}`);
-      this.refused(index);
+      const words = this.host.blame(this.record.uuid, rank.node, error);
+      if (words === undefined) this.refused(index);
+      else {
+        this.message ??= words;
+        this.stopping ??= 'rank';
+        this.endRank(index, null, 'refused', 0);
+      }
     } finally {
       arrived();
     }
@@ -364,23 +372,30 @@ export class JobRun {
     rank.code = code;
     rank.how = how;
     this.host.released(this, index);
-    // Once another rank has begun, starting over would run the job twice.
-    if (how === 'no-go' && this.record.status !== 'RUNNING') this.stopping ??= 'requeue';
-    else if ((code !== 0 || how === 'timeout') && how !== 'refused') {
+    // Of a gang that had not begun this was the calling off, perhaps by an engine that is gone. Once another rank has begun,
+    // starting over would run the job twice.
+    const calledOff = how === 'no-go' || (how === 'cancelled' && this.ranks.length > 1);
+    if (calledOff && this.record.status !== 'RUNNING') {
+      this.stopping ??= 'requeue';
+      this.cutOff ??= index;
+    } else if ((code !== 0 || how === 'timeout') && how !== 'refused') {
       if (!this.stopping) this.firstFailure = index;
       this.stopping ??= 'rank';
     } else if (code === 0 && rank.try < this.tries && !this.stopping) this.giveUpTrying(index);
-    if (how === 'no-go' && this.firstFailure === index)
-      this.message ??=
-        rank.try > 1
-          ? `rank ${index} (${rank.node}) was not tried again: it did not hear in time that all others were ready; its exit code was ${code ?? 'unknown'}`
-          : `rank ${index} (${rank.node}) was cut off when the others began, and gave its devices back`;
+    if (how === 'no-go' && this.firstFailure === index) this.message ??= this.cutOffWords(index);
     if (message !== undefined) this.message ??= message;
     if (this.ranks.every(({ state }) => state === 'ended')) this.settle(age);
     else if (this.stopping) this.stopRest();
   }
 
   private message: string | undefined;
+
+  private cutOffWords(index: number): string {
+    const { node, code, try: number } = this.rank(index);
+    return number > 1
+      ? `rank ${index} (${node}) was not tried again: it did not hear in time that all others were ready; its exit code was ${code ?? 'unknown'}`
+      : `rank ${index} (${node}) was cut off when the others began, and gave its devices back`;
+  }
 
   private stopRest(): void {
     this.ranks.forEach((_rank, index) => this.sendCancel(index));
@@ -407,12 +422,16 @@ export class JobRun {
 
   private settle(age: number): void {
     if (this.done) return;
-    if (this.stopping === 'requeue') {
-      this.done = true;
-      void this.forgetThenRequeue();
-      return;
-    }
     this.done = true;
+    if (this.stopping === 'requeue') {
+      if (this.record.status !== 'RUNNING') {
+        void this.forgetThenRequeue();
+        return;
+      }
+      // Another rank had begun, which its node told of only now.
+      this.firstFailure ??= this.cutOff;
+      if (this.cutOff !== undefined) this.message ??= this.cutOffWords(this.cutOff);
+    }
     const { status, message } = this.verdict();
     const exitCodes = this.ranks.map(({ code }) => code);
     const patch: JobPatch = {
@@ -442,7 +461,7 @@ export class JobRun {
     const lost = this.ranks.some(({ how }) => how === 'lost');
     if (lost && this.message !== undefined) return { status: 'LOST', message: this.message };
     if (this.ranks.every(({ code, how }) => code === 0 && how !== 'timeout')) return { status: 'SUCCEEDED' };
-    const first = this.firstFailure ?? 0;
+    const first = this.firstToFail();
     const rank = this.rank(first);
     if (rank.how === 'cancelled' && this.message === undefined)
       return { status: 'CANCELLED', message: `ended from outside on ${rank.node}` };
@@ -450,6 +469,16 @@ export class JobRun {
       this.ranks.length > 1 ? `rank ${first} (${rank.node}) failed first with exit code` : 'exit code';
     const text = this.message ?? this.endWords(rank, who);
     return { status: this.record.spec.phase === 'setup' ? 'FAILED_SETUP' : 'FAILED', message: text };
+  }
+
+  /** What ended a rank from outside may have been that another failed, of which an engine that is gone had heard first. */
+  private firstToFail(): number {
+    const first = this.firstFailure ?? 0;
+    if (this.rank(first).how !== 'cancelled') return first;
+    const own = this.ranks.findIndex(
+      ({ how, code }) => how !== 'cancelled' && how !== 'refused' && code !== 0,
+    );
+    return own < 0 ? first : own;
   }
 
   private endWords({ how, node, code }: Rank, who: string): string {

@@ -2,6 +2,7 @@ import type { ClusterDefinition } from '../cluster';
 import { SessionClosedError, type AgentSession, type NodeJobState } from '../node';
 import type { JobRecord } from '../queue';
 import { differ, homesOf, MOST_STAGED, NOTHING, type Amount, type Home, type NodeLook } from './homes';
+import { Arrivals } from './arrivals';
 import { rankUuid } from './jobRun';
 import { wantClass, wantKey, wantLine } from './want';
 
@@ -39,8 +40,10 @@ export interface StagingHost {
   taken(uuid: string, node: string, state: NodeJobState): void;
   /** Whether the job can be told about (its nodes are reached) has changed; while it cannot, it must not start elsewhere. */
   reached(uuid: string, reached: boolean): void;
-  /** The node cannot keep anything (its disk). */
-  trouble(node: string, message: string): void;
+  /** Whether a job waits until it is tried again. */
+  isPaused(uuid: string): boolean;
+  /** As `RunHost.blame`. */
+  blame(uuid: string, node: string, error: unknown): string | undefined;
   changed(): void;
 }
 
@@ -69,13 +72,17 @@ interface Entry {
   sync: AbortController | undefined;
   /** It comes after a job that only a client can start. */
   reserved: boolean;
-  /** Resolves when what comes before it is no longer waited for with its files; undefined when nothing is. */
-  readonly turn: Promise<unknown> | undefined;
-  /** It has been sent, or will not be. */
-  readonly passed: () => void;
+  /** What its nodes were told that it wants; not known of one from before this engine. */
+  want: string | undefined;
+  /** The home that it was planned for; empty for one from before this engine. */
+  readonly home: string;
+  /** Its place in the queue then. */
+  readonly key: string;
+  /** Files have to be there before it. */
+  readonly files: boolean;
+  /** It has waited for one that comes before it, with its files. */
+  waited: boolean;
 }
-
-const nothing = (): void => undefined;
 
 // Requests under way at a time, so that a cancel never waits behind a thousand of them.
 const WINDOW = 16;
@@ -103,14 +110,21 @@ export class Staging {
     full: [],
   };
   private readonly queue: Entry[] = [];
-  /** Of the queue, those that come after one whose files are on their way: on their node they would start before it. */
-  private readonly behind = new Set<Entry>();
-  /** By home, what resolves when every job has been sent there whose files are on their way. */
-  private readonly arrivals = new Map<string, Promise<unknown>>();
+  private readonly arrivals = new Arrivals();
   private readonly recalls = new Set<Entry>();
   /** Sessions that were asked for all that their nodes have. */
   private readonly met = new WeakSet<AgentSession>();
   private sending = 0;
+  /** Of those, the ones whose files are on their way. */
+  private readonly syncing = new Set<Entry>();
+  /** Something was staged, and the nodes were not asked yet to start what can be. */
+  private unkicked = false;
+  /** What nodes have, or what we know of what is staged, has changed: whether that is staged rightly is looked at anew. */
+  private recheck = true;
+  /** Jobs that no node takes: they are dispatched, and fail with the reason. */
+  private readonly spoiled = new Set<string>();
+  /** When nodes were last told that a client is there; ms of `performance.now`. */
+  private heardAt = Number.NEGATIVE_INFINITY;
   private timer: NodeJS.Immediate | undefined;
   private readonly heard: NodeJS.Timeout;
   private places: Map<string, number> | undefined;
@@ -136,8 +150,11 @@ export class Staging {
       reserved: false,
       via: undefined,
       sync: undefined,
-      turn: undefined,
-      passed: nothing,
+      want: undefined,
+      home: '',
+      key: '',
+      files: false,
+      waited: false,
     });
   }
 
@@ -305,19 +322,26 @@ export class Staging {
       differ(nodes, this.looked.nodes)
     ) {
       this.stale = false;
+      this.recheck ||= nodes.some(
+        ({ node, definition }) =>
+          this.looked.nodes.find((one) => one.node === node)?.definition !== definition,
+      );
       const homes = homesOf(
         nodes,
         (node) => this.host.load(node),
         (node) => this.amounts.get(node) ?? NOTHING,
       );
-      if (homes.length > 0) this.lookThrough(homes);
+      if (homes.length > 0) {
+        this.lookThrough(homes, this.recheck ? nodes : undefined);
+        this.recheck = false;
+      }
       this.looked = { nodes, full: homes.filter((home) => home.full) };
     }
     this.send();
   }
 
-  /** Assigns what waits to homes, and renames what has got another place. */
-  private lookThrough(homes: readonly Home[]): void {
+  /** Assigns what waits to homes, renames what has got another place, and takes back what `recheck` nodes have no more. */
+  private lookThrough(homes: readonly Home[], recheck: readonly NodeLook[] | undefined): void {
     let gang = false;
     let passed = 0;
     // One that comes after a job which is assigned only later in this look.
@@ -327,18 +351,31 @@ export class Staging {
       const behind = gang;
       if (record.demand.numNodes > 1 && record.held !== true) gang = true;
       const entry = this.entries.get(record.uuid);
-      if (entry) this.rename(entry, record, behind, homes, renames);
+      if (entry && recheck && this.isOutdated(entry, record, recheck)) this.recall(entry.uuid);
+      else if (entry) this.rename(entry, record, behind, homes, renames);
       else if (passed++ > LOOK || homes.every((home) => home.full)) break;
-      else if (!isStageable(record)) continue;
+      else if (!isStageable(record) || this.spoiled.has(record.uuid) || this.host.isPaused(record.uuid))
+        continue;
       else if (this.assign(record, homes, behind)) {
         passed--;
         if (early) this.requeued();
       } else early ||= this.host.unfinished(record.uuid).length > 0;
     }
     for (const [home, names] of renames) {
+      this.tellOfUs();
       home.nodes[0]?.session.rekey(names).catch(() => undefined);
       this.places = undefined;
     }
+  }
+
+  /** Whether its nodes were told of devices that they do not have any more, or have under other numbers. */
+  private isOutdated(entry: Entry, record: JobRecord, nodes: readonly NodeLook[]): boolean {
+    const mine = nodes.filter(({ node }) => entry.nodes.includes(node));
+    if (entry.phase !== 'staged' || entry.recall || mine.length < entry.nodes.length) return false;
+    const want = this.wantOf(entry, record, mine);
+    if (entry.want !== undefined) return entry.want !== want;
+    // What it still waited for when an earlier engine staged it is not known, and is in the class too.
+    return record.after === undefined && entry.name?.split('.')[1] !== wantClass(record.cluster, want, []);
   }
 
   /** A staged job whose place has changed gets its new name. */
@@ -373,7 +410,7 @@ export class Staging {
     best.add({ count: 1, weight });
     const nodes = best.nodes.filter(({ want }) => want(record) !== undefined).map(({ node }) => node);
     const { uuid, spec } = record;
-    const turn = this.arrivals.get(best.id);
+    const files = spec.snapshot !== undefined;
     const entry: Entry = {
       uuid,
       weight,
@@ -384,37 +421,27 @@ export class Staging {
       reserved,
       via: undefined,
       sync: undefined,
-      turn,
-      passed: spec.snapshot === undefined ? nothing : this.expect(best.id),
+      want: undefined,
+      home: best.id,
+      key: wantKey(record, false),
+      files,
+      waited: false,
     };
+    if (files) this.arrivals.expect(entry);
     this.enter(entry);
     this.queue.push(entry);
-    // Files are sent beside those of others; without any it would be there first.
-    if (turn && spec.snapshot === undefined) {
-      this.behind.add(entry);
-      void turn.then(() => {
-        this.behind.delete(entry);
-        if (this.entries.get(uuid) === entry && this.overtakes(entry)) this.release(entry);
-        else this.send();
-      });
-    }
     return true;
   }
 
-  /** A job's files are on their way to a home from now on. Returns how to say that the job has been sent, or will not be. */
-  private expect(home: string): () => void {
-    let passed = nothing;
-    const gone = new Promise<void>((resolve) => (passed = resolve));
-    const all = Promise.all([this.arrivals.get(home), gone]).then(() => {
-      if (this.arrivals.get(home) === all) this.arrivals.delete(home);
-    });
-    this.arrivals.set(home, all);
-    return passed;
+  /** A job has been sent, or will not be: those may follow that come after it. */
+  private passed(entry: Entry): void {
+    // When whoever gave it up has gone on with it.
+    if (this.arrivals.passed(entry)) queueMicrotask(() => this.send());
   }
 
   /** Whether what it waited for is dispatched instead, and still on its way: then it is planned anew when that is there. */
-  private overtakes({ turn, nodes }: Entry): boolean {
-    return turn !== undefined && nodes.some((node) => this.host.arriving(node));
+  private overtakes({ waited, nodes }: Entry): boolean {
+    return waited && nodes.some((node) => this.host.arriving(node));
   }
 
   /** Whether a job that is waited for ends where this home sees it. */
@@ -426,16 +453,38 @@ export class Staging {
 
   private send(): void {
     while (this.sending < WINDOW && !this.closed) {
-      const at = this.queue.findIndex((entry) => !this.behind.has(entry));
-      const [entry] = at < 0 ? [] : this.queue.splice(at, 1);
+      const entry = this.next();
       if (!entry) return;
       this.sending++;
+      if (entry.files) this.syncing.add(entry);
       void this.stage(entry).finally(() => {
-        entry.passed();
+        this.syncing.delete(entry);
+        this.passed(entry);
         this.sending--;
         this.send();
+        // When nothing runs there, no end of a job would start it.
+        if (this.unkicked && this.sending === this.syncing.size) void this.kick();
       });
     }
+  }
+
+  /** The next to be sent: the files of one are sent beside those of others; without any it would be there first. */
+  private next(): Entry | undefined {
+    for (let at = 0; at < this.queue.length;) {
+      const entry = this.queue[at];
+      if (!entry) return undefined;
+      if (this.arrivals.isBehind(entry)) {
+        entry.waited = true;
+        if (!entry.files) {
+          at++;
+          continue;
+        }
+      }
+      this.queue.splice(at, 1);
+      if (entry.files || !this.overtakes(entry) || this.entries.get(entry.uuid) !== entry) return entry;
+      this.release(entry);
+    }
+    return undefined;
   }
 
   private async stage(entry: Entry): Promise<void> {
@@ -453,23 +502,27 @@ export class Staging {
       return;
     }
     const open = (): OpenNode[] => this.host.open().filter(({ node }) => entry.nodes.includes(node));
-    for (const { node, session } of open()) {
-      const record = this.host.find(entry.uuid);
-      if (given() || !record) return;
-      // Most have none, and to end what is not under way costs an error.
-      if (record.spec.snapshot === undefined) continue;
-      entry.sync = new AbortController();
-      const failed = await this.host
-        .prepare(record, node, session, entry.sync.signal)
-        .catch((error: unknown) => error ?? true);
-      entry.sync = undefined;
-      if (failed === undefined) continue;
-      if (given()) return;
-      this.blame(node, session, failed);
-      this.release(entry);
-      return;
+    try {
+      for (const { node, session } of open()) {
+        const record = this.host.find(entry.uuid);
+        if (given() || !record) return;
+        // Most have none, and to end what is not under way costs an error.
+        if (record.spec.snapshot === undefined) continue;
+        entry.sync = new AbortController();
+        const failed = await this.host
+          .prepare(record, node, session, entry.sync.signal)
+          .catch((error: unknown) => error ?? true);
+        entry.sync = undefined;
+        if (failed === undefined) continue;
+        if (given()) return;
+        this.blame(entry, node, session, failed);
+        this.release(entry);
+        return;
+      }
+      await this.arrivals.turn(entry);
+    } finally {
+      this.syncing.delete(entry);
     }
-    await entry.turn;
     const record = this.host.find(entry.uuid);
     const nodes = open();
     const [via] = nodes;
@@ -489,7 +542,9 @@ export class Staging {
     const folder = `${wantClass(record.cluster, want, after)}.${rankUuid(entry.uuid, 0)}`;
     entry.name = `${wantKey(record, entry.reserved)}.${folder}`;
     entry.phase = 'sent';
+    entry.want = want;
     entry.via = via.session;
+    if (entry.reserved) this.tellOfUs();
     const { snapshot, timeoutS, retries, run = 'true' } = record.spec;
     try {
       const answering = via.session.stage({
@@ -503,26 +558,24 @@ export class Staging {
         want,
         after,
       });
-      entry.passed();
+      this.passed(entry);
       const answer = await answering;
       if (this.entries.get(entry.uuid) !== entry) return;
       if (answer.state === 'staged') this.confirm(entry);
       else await this.learn(entry, via.node, answer);
-      // When nothing runs there, no end of a job would start it.
-      if (this.queue.length === 0 && this.sending === 1) await this.kick();
+      this.unkicked = true;
     } catch (error) {
       // Of a connection that broke nobody knows what it carried: the node is asked when it is back.
       if (error instanceof SessionClosedError || this.entries.get(entry.uuid) !== entry) return;
-      this.blame(via.node, via.session, error);
+      this.blame(entry, via.node, via.session, error);
       this.release(entry);
     }
   }
 
   /** The node said no, and gets nothing for a while; a connection that broke is no fault of its. */
-  private blame(node: string, session: AgentSession, error: unknown): void {
+  private blame({ uuid }: Entry, node: string, session: AgentSession, error: unknown): void {
     if (!this.host.open().some((other) => other.session === session)) return;
-    const words = error instanceof Error ? error.message : String(error);
-    this.host.trouble(node, `${node} cannot take jobs: ${words}`);
+    if (this.host.blame(uuid, node, error) !== undefined) this.spoiled.add(uuid);
   }
 
   private wantOf(entry: Entry, record: JobRecord, open: readonly OpenNode[]): string {
@@ -577,7 +630,9 @@ export class Staging {
     const open = this.host.open();
     for (const other of others) {
       const session = open.find((candidate) => candidate.node === other)?.session;
-      const states = await session?.query([rankUuid(entry.uuid, 0)]).catch(() => undefined);
+      // Taken back, not only asked for: by a connection that carries it there it may be staged only now.
+      const name = entry.name ?? `0.0.${rankUuid(entry.uuid, 0)}`;
+      const states = await session?.recall([name]).catch(() => undefined);
       const answer = states?.get(rankUuid(entry.uuid, 0));
       if (this.entries.get(entry.uuid) !== entry) return;
       if (!answer) {
@@ -585,6 +640,7 @@ export class Staging {
         this.host.reached(entry.uuid, false);
         return;
       }
+      if (answer.state === 'recalled') break;
       if (answer.state !== 'unknown' && answer.state !== 'new') {
         this.taken(entry.uuid, other, answer);
         return;
@@ -597,7 +653,11 @@ export class Staging {
     const before = entry.phase;
     entry.phase = 'staged';
     this.places = undefined;
-    if (before === 'unsure') this.host.reached(entry.uuid, true);
+    if (before === 'unsure') {
+      this.recheck = true;
+      this.stale = true;
+      this.host.reached(entry.uuid, true);
+    }
     if (entry.recall) {
       this.recalls.add(entry);
       this.plan();
@@ -630,7 +690,7 @@ export class Staging {
   private forget(entry: Entry): void {
     if (this.entries.delete(entry.uuid)) this.count(entry, -1);
     entry.sync?.abort();
-    entry.passed();
+    this.passed(entry);
     this.wakeWaiters();
     this.recalls.delete(entry);
     this.places = undefined;
@@ -641,13 +701,22 @@ export class Staging {
   }
 
   private async kick(): Promise<void> {
+    this.unkicked = false;
     await Promise.allSettled(this.host.open().map(({ session }) => session.kick()));
   }
 
   private beHeard(): void {
-    const reserved = [...this.entries.values()].filter(({ name }) => name?.split('.')[0]?.endsWith('a'));
-    for (const { node, session } of this.host.open())
-      if (reserved.some(({ nodes }) => nodes.includes(node))) session.ping().catch(() => undefined);
+    if ([...this.entries.values()].some(({ name }) => name?.split('.')[0]?.endsWith('a'))) this.ping();
+  }
+
+  /** Before something is reserved for us: a node that has not heard of a client for long would start it. */
+  private tellOfUs(): void {
+    if (performance.now() - this.heardAt > HEARD_MS / 3) this.ping();
+  }
+
+  private ping(): void {
+    this.heardAt = performance.now();
+    for (const { session } of this.host.open()) session.ping().catch(() => undefined);
   }
 
   private countPlaces(): Map<string, number> {

@@ -28,6 +28,8 @@ export class WaitingJobs {
   private readonly dependencies = new Dependencies();
   /** Staged on nodes that cannot be reached. */
   private readonly astray = new Set<string>();
+  /** Jobs that nodes did not take, and why: they wait until they are tried again. */
+  private readonly paused = new Map<string, string>();
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -52,7 +54,7 @@ export class WaitingJobs {
     // One that nodes may have started waits for their word.
     const astray = record.staged !== undefined;
     if (astray) this.astray.add(record.uuid);
-    this.scheduler.submit({ ...schedulerJob(record), held: held || astray || record.held === true });
+    this.scheduler.submit({ ...schedulerJob(record), held: held || astray || this.isHeld(record) });
     this.host.requeued();
     const failed = others.find((other) => other && isFinished(other.status) && other.status !== 'SUCCEEDED');
     if (failed) this.end(record, dependencyWords(failed));
@@ -107,8 +109,31 @@ export class WaitingJobs {
     this.scheduler.setOrder(uuid, { held: this.isHeld(record) });
   }
 
+  /** Nodes did not take the job, for these reasons: it lets others go first until `resume`. */
+  pause(uuid: string, words: string): void {
+    this.paused.set(uuid, words);
+    this.rehold(uuid);
+  }
+
+  resume(uuid: string): void {
+    if (!this.paused.delete(uuid)) return;
+    this.rehold(uuid);
+    this.host.requeued();
+  }
+
+  isPaused(uuid: string): boolean {
+    return this.paused.has(uuid);
+  }
+
+  private rehold(uuid: string): void {
+    const record = this.jobs.get(uuid);
+    if (record) this.scheduler.setOrder(uuid, { held: this.isHeld(record) });
+  }
+
   private isHeld({ uuid, held }: JobRecord): boolean {
-    return held === true || this.astray.has(uuid) || this.dependencies.of(uuid).length > 0;
+    return (
+      held === true || this.astray.has(uuid) || this.paused.has(uuid) || this.dependencies.of(uuid).length > 0
+    );
   }
 
   /** The job is dispatched, or was never accepted. Returns it, when it waited. */
@@ -183,6 +208,8 @@ export class WaitingJobs {
   reason(uuid: string, nodeWords: string | undefined): PendingReason | undefined {
     if (!this.jobs.has(uuid)) return undefined;
     const reason = this.scheduler.reason(uuid);
+    const paused = this.paused.get(uuid);
+    if (paused !== undefined) return { ...reason, text: paused };
     const after = this.dependencies.of(uuid);
     if (after.length > 0) {
       const names = after.map((other) => `job ${this.host.find(other)?.id ?? '?'}`).join(', ');

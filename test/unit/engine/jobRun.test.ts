@@ -21,7 +21,9 @@ describe('the run of a gang', () => {
   let run: JobRun;
   let went: string[];
   let patches: JobPatch[];
+  let requeued: number;
   beforeEach(() => {
+    requeued = 0;
     went = [];
     patches = [];
     const session = (node: string): AgentSession =>
@@ -30,6 +32,7 @@ describe('the run of a gang', () => {
           went.push(`${node} ${uuid}`);
           return Promise.resolve();
         },
+        forget: () => Promise.resolve(),
         cancel: () => Promise.resolve({ state: 'cancelling' }),
       }) as unknown as AgentSession;
     const nothing = (): void => undefined;
@@ -45,12 +48,13 @@ describe('the run of a gang', () => {
       now: () => 0,
       update: (_run, patch) => {
         patches.push(patch);
+        run.record = { ...run.record, ...patch };
         return Promise.resolve();
       },
       released: nothing,
-      requeue: nothing,
+      requeue: () => requeued++,
       foreign: nothing,
-      trouble: nothing,
+      blame: () => undefined,
       finished: nothing,
     };
     const ranks = ['a', 'b'].map((node) => ({ node, devices: [], share: 1 }));
@@ -81,5 +85,37 @@ describe('the run of a gang', () => {
       patches.at(-1)?.message,
       'rank 1 (b) failed first with exit code 137 (SIGKILL, while the kernel of b ended processes for want of memory)',
     );
+  });
+
+  it('is not queued again when one rank has begun and another heard too late that it might', async () => {
+    run.event(0, { kind: 'ready', uuid: 'u-0', try: 1 });
+    run.event(1, { kind: 'ready', uuid: 'u-1', try: 1 });
+    // The network goes with the words on their way; it is back two minutes later, that of b first.
+    run.detached('a');
+    run.detached('b');
+    run.reconcile(1, { state: 'ended', code: 143, how: 'no-go', age: 60, try: 1 });
+    run.reconcile(0, { state: 'running', age: 120, try: 1 });
+    run.event(0, { kind: 'ended', uuid: 'u-0', code: 143, age: 0, how: 'cancelled', try: 1, next: [] });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(requeued, 0);
+    assert.equal(run.record.status, 'FAILED');
+    assert.equal(
+      run.record.message,
+      'rank 1 (b) was cut off when the others began, and gave its devices back',
+    );
+  });
+
+  it('waits again when an engine that is gone had called it off', async () => {
+    run.reconcile(0, { state: 'ended', code: 143, how: 'cancelled', age: 1, try: 1 });
+    run.reconcile(1, { state: 'unknown' });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(requeued, 1);
+  });
+
+  it('that failed has failed also for an engine that hears first how its other rank was ended', () => {
+    run.reconcile(1, { state: 'ended', code: 143, age: 1, how: 'cancelled', ran: 5, try: 1 });
+    run.reconcile(0, { state: 'ended', code: 9, age: 2, how: 'exit', ran: 4, try: 1 });
+    assert.equal(run.record.status, 'FAILED');
+    assert.match(run.record.message ?? '', /^rank 0 \(a\) failed first with exit code 9/);
   });
 });
