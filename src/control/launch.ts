@@ -3,7 +3,7 @@ import type { LaunchJobs, LaunchStep, NodeDefinition } from '../cluster';
 import { demandOf, isRemoteSource, QueueError, type SubmitOptions } from '../engine';
 import { demandWords, Scheduler, type JobDemand, type JobRecord, type NodeDemand } from '../queue';
 import type { Task } from '../task';
-import { mountsOf } from './mounts';
+import { mountsOf, requireSources } from './mounts';
 import type { Queue } from './queue';
 import { unsettled, until } from './waiting';
 
@@ -58,7 +58,8 @@ export interface LaunchWatcher {
  * rest again. A step that fails, or whose process ends, leaves the cluster, which says so (`ClusterView.launch`): launched
  * once more, it goes on with that step, files that were placed before are not placed again, and jobs that were queued are not
  * queued again. One that is cancelled while it connects is gone.
- * @throws QueueError `refused` with what was found on each host; `workdir`; Error with a node's words
+ * @throws QueueError `workdir`, before anything else, for what is not on this machine; `refused` with what was found on each
+ *   host; Error with a node's words
  */
 export async function launch(
   queue: Queue,
@@ -66,6 +67,8 @@ export async function launch(
   watcher: LaunchWatcher,
 ): Promise<Launched> {
   const { name, task, file } = request;
+  // A mistake in the task must change nothing of a cluster whose jobs run well.
+  requireSources(task, file);
   const mounts = mountsOf(task, file);
   const before = queue.view(name)?.launch;
   const passedOver = await connect(queue, request, watcher);

@@ -60,12 +60,16 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       const limits = limitsOf(flags);
       const given = words.length > 0 || cli.command !== undefined;
       const { task, file } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
+      const { requireSources } = await import('../../control/mounts');
+      requireSources(task, file);
       // Hosts alone are a cluster of all of them: nothing says how many.
       const all = !given && flags.numNodes === undefined;
       end(
         await withQueue(cli, async (open) => {
           const { launch, passedOverWords } = await import('../../control');
           const nodes = await nodesFor(open, flags, virtual);
+          const before = open.queue.view(flags.cluster);
+          const wasUp = before !== undefined && before.launch === undefined;
           const launched = await launch(
             open.queue,
             {
@@ -79,7 +83,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
             },
             { say: (words) => cli.terminal.note(words), signal: open.signal },
           ).catch((error: unknown) => {
-            throw withNextStep(error, open, flags.cluster, file);
+            throw withNextStep(error, open, { name: flags.cluster, wasUp }, file);
           });
           for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
           return followAll(open, [launched.setup, launched.run], flags);
@@ -89,12 +93,17 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
 }
 
 /** The error of a launch, with what may be done about the cluster that it has left. */
-function withNextStep(error: unknown, { queue }: QueueCli, cluster: string, file?: string): unknown {
-  if (!queue.view(cluster)?.launch) return error;
+function withNextStep(
+  error: unknown,
+  { queue }: QueueCli,
+  { name, wasUp }: { readonly name: string; readonly wasUp: boolean },
+  file?: string,
+): unknown {
+  if (!queue.view(name)?.launch) return error;
   const words = error instanceof Error ? error.message : String(error);
-  return new CliError(
-    `${words}\n  to go on with it: ${launchAgain(cluster, file)}\n  to give it up: cq down ${cluster}`,
-  );
+  const goOn = `${words}\n  to go on with it: ${launchAgain(name, file)}`;
+  // What this launch has not made is not its to end, with everybody's jobs.
+  return new CliError(wasUp ? goOn : `${goOn}\n  to give it up: cq down ${name}`);
 }
 
 /** The candidates that the options name; none when the cluster is there and they agree. */
