@@ -180,7 +180,12 @@ async function enqueue(
       ? undefined
       : await queue.submit(
           { ...task, name: 'setup', run: task.setup, numNodes: nodes },
-          { ...options, ...(uuids.setup !== undefined && { uuid: uuids.setup }), phase: 'setup' },
+          {
+            ...options,
+            ...(uuids.setup !== undefined && { uuid: uuids.setup }),
+            phase: 'setup',
+            alternative: chosenBy(queue, request),
+          },
         );
   const run =
     task.run === undefined
@@ -192,6 +197,16 @@ async function enqueue(
           ...(setup === undefined ? {} : { after: [setup.id] }),
         });
   return { ...(setup === undefined ? {} : { setup }), ...(run === undefined ? {} : { run }) };
+}
+
+/** Which of the task's alternatives its hosts were chosen by; the first where that cannot be told. */
+function chosenBy(queue: Queue, { name, task }: LaunchRequest): number {
+  const demand = demandOf(task);
+  const fit = queue
+    .definition(name)
+    .nodes.map((node) => ({ node, flaw: flawOf(queue, name, node, demand) }))
+    .filter(({ flaw }) => flaw === undefined);
+  return firstThatFit(task, fit)?.alternative ?? 0;
 }
 
 /** Resolves when every node of the cluster has been reached or has failed once. */
@@ -243,7 +258,7 @@ async function take(
   watcher: LaunchWatcher,
 ): Promise<PassedOver[]> {
   const fit = found.filter(({ flaw }) => flaw === undefined);
-  const chosen = (all === true ? undefined : firstThatFit(task, fit)) ?? fit;
+  const chosen = (all === true ? undefined : firstThatFit(task, fit)?.hosts) ?? fit;
   const others = found.filter((candidate) => !chosen.includes(candidate));
   if (others.length === 0) return [];
   watcher.say(`taking ${chosen.map(({ node }) => node.name).join(', ')}`);
@@ -254,15 +269,20 @@ async function take(
 
 /**
  * The first `num_nodes` that a task can have at once: all by one and the same of its alternatives, by the first of those
- * where they are in order of preference. Undefined: there are too few.
+ * where they are in order of preference; and which one that is. Undefined: there are too few.
  */
-function firstThatFit(task: Task, fit: readonly Found[]): readonly Found[] | undefined {
+function firstThatFit(
+  task: Task,
+  fit: readonly Found[],
+): { readonly hosts: readonly Found[]; readonly alternative: number } | undefined {
   const sets = demandOf(task)
-    .alternatives.map((alternative) =>
-      fit.filter(({ node }) => has(node, alternative)).slice(0, task.numNodes),
-    )
-    .filter((set) => set.length === task.numNodes);
-  const end = (set: readonly Found[]): number => Math.max(...set.map((found) => fit.indexOf(found)));
+    .alternatives.map((demand, alternative) => ({
+      alternative,
+      hosts: fit.filter(({ node }) => has(node, demand)).slice(0, task.numNodes),
+    }))
+    .filter(({ hosts }) => hosts.length === task.numNodes);
+  const end = ({ hosts }: (typeof sets)[number]): number =>
+    Math.max(...hosts.map((found) => fit.indexOf(found)));
   return task.ordered ? sets[0] : sets.sort((a, b) => end(a) - end(b))[0];
 }
 
