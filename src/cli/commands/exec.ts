@@ -30,9 +30,13 @@ export function addExec(program: Command, cli: Cli, end: (code: number) => void)
         jobIds,
       ),
     )
-    .option('-d, --detach', 'do not follow the log')
+    .option('-d, --detach', 'do not follow the log (--detach-run too)')
+    .addOption(new Option('--detach-run').implies({ detach: true }).hideHelp())
     .option('--json', 'print the job as JSON: at its end, or with -d at once')
-    .addHelpText('after', `${EXIT_HELP} With -d, --repeat or --sweep, 0\nwhen it is queued.`)
+    .addHelpText(
+      'after',
+      `\nWords that name no task file are a command, as with sky exec; put -- before one\nthat has options of its own.\n${EXIT_HELP} With -d, --repeat or --sweep, 0\nwhen it is queued.`,
+    )
     .action(async (cluster: string, words: string[], flags: ExecFlags) => {
       const [{ limitsOf }, { readWanted, runSweep }] = await Promise.all([
         import('../limits'),

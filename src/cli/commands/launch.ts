@@ -3,8 +3,10 @@ import { userName } from '../../control/home';
 import { Option, type Command } from 'commander';
 import type { NodeDefinition } from '../../cluster';
 import type { JobRecord } from '../../queue';
+import type { Task } from '../../task';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
+import type { Plan } from '../launchPlan';
 import { launchAgain } from '../nodeWords';
 import { attend, type RunFlags } from '../runJob';
 import { withLimitOptions, withTaskOptions } from '../taskOptions';
@@ -17,6 +19,8 @@ interface LaunchFlags extends RunFlags {
   readonly pool?: string;
   readonly local?: boolean;
   readonly virtual?: string;
+  readonly setup: boolean;
+  readonly dryrun?: boolean;
 }
 
 /** `cq launch`: makes a cluster of machines, and queues its first job. */
@@ -42,8 +46,13 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
     )
     .option('--local', 'this machine itself')
     .option('--virtual <spec>', 'with --local: GPUs that it is said to have where none are found, as V100:4')
-    .option('-d, --detach', 'do not follow the log')
+    .option('-d, --detach', 'do not follow the log (--detach-run too)')
+    .addOption(new Option('--detach-run').implies({ detach: true }).hideHelp())
     .option('-y, --yes', 'as for sky launch; it asks nothing about the cluster anyway')
+    .option('--no-setup', 'leave out the setup of the task')
+    .addOption(
+      new Option('--dryrun', 'say what would be done, and do nothing of it').conflicts('json'),
+    )
     .option('--json', 'print the job as JSON: at its end, or with -d at once')
     .addHelpText(
       'after',
@@ -59,7 +68,8 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       const virtual = flags.virtual === undefined ? undefined : await virtualOf(flags.virtual);
       const limits = limitsOf(flags);
       const given = words.length > 0 || cli.command !== undefined;
-      const { task, file } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
+      const { task: whole, file } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
+      const task = flags.setup ? whole : withoutSetup(whole);
       const { requireSources } = await import('../../control/mounts');
       requireSources(task, file);
       // Hosts alone are a cluster of all of them: nothing says how many.
@@ -67,7 +77,9 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       end(
         await withQueue(cli, async (open) => {
           const { launch, passedOverWords } = await import('../../control');
-          const nodes = await nodesFor(open, flags, virtual);
+          // A cluster of this machine would be given its GPUs by that.
+          const nodes = await nodesFor(open, flags, flags.dryrun === true ? undefined : virtual);
+          if (flags.dryrun === true) return tell(open, { name: flags.cluster, nodes, task, file, all });
           const before = open.queue.view(flags.cluster);
           const wasUp = before !== undefined && before.launch === undefined;
           const launched = await launch(
@@ -90,6 +102,18 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
         }),
       );
     });
+}
+
+function withoutSetup(task: Task): Task {
+  const { setup, ...rest } = task;
+  return setup === undefined ? task : rest;
+}
+
+/** Says what a launch would do. */
+async function tell(cli: QueueCli, plan: Plan): Promise<number> {
+  const { planLines } = await import('../launchPlan');
+  for (const line of planLines(cli, plan)) cli.terminal.print(line);
+  return EXIT.ok;
 }
 
 /** The error of a launch, with what may be done about the cluster that it has left. */
