@@ -17,6 +17,7 @@ interface LaunchFlags extends RunFlags {
   readonly cluster: string;
   readonly hosts?: string;
   readonly pool?: string;
+  readonly infra?: string;
   readonly local?: boolean;
   readonly virtual?: string;
   readonly setup: boolean;
@@ -44,15 +45,17 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
         'machines to choose from, by their pool in ~/.sky/ssh_node_pools.yaml',
       ).conflicts('local'),
     )
+    .option(
+      '--infra <infra>',
+      'ssh/POOL: the same, where neither --hosts nor --pool is given; as in the file',
+    )
     .option('--local', 'this machine itself')
     .option('--virtual <spec>', 'with --local: GPUs that it is said to have where none are found, as V100:4')
     .option('-d, --detach', 'do not follow the log (--detach-run too)')
     .addOption(new Option('--detach-run').implies({ detach: true }).hideHelp())
     .option('-y, --yes', 'as for sky launch; it asks nothing about the cluster anyway')
     .option('--no-setup', 'leave out the setup of the task')
-    .addOption(
-      new Option('--dryrun', 'say what would be done, and do nothing of it').conflicts('json'),
-    )
+    .addOption(new Option('--dryrun', 'say what would be done, and do nothing of it').conflicts('json'))
     .option('--json', 'print the job as JSON: at its end, or with -d at once')
     .addHelpText(
       'after',
@@ -68,8 +71,10 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       const virtual = flags.virtual === undefined ? undefined : await virtualOf(flags.virtual);
       const limits = limitsOf(flags);
       const given = words.length > 0 || cli.command !== undefined;
+      const infra = infraOf(flags.infra);
       const { task: whole, file } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
-      const task = flags.setup ? whole : withoutSetup(whole);
+      const { applyOverrides } = await import('../../task');
+      const task = applyOverrides(flags.setup ? whole : withoutSetup(whole), infra);
       const { requireSources } = await import('../../control/mounts');
       requireSources(task, file);
       // Hosts alone are a cluster of all of them: nothing says how many.
@@ -78,7 +83,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
         await withQueue(cli, async (open) => {
           const { launch, passedOverWords } = await import('../../control');
           // A cluster of this machine would be given its GPUs by that.
-          const nodes = await nodesFor(open, flags, flags.dryrun === true ? undefined : virtual);
+          const nodes = await nodesFor(open, flags, task, flags.dryrun === true ? undefined : virtual);
           if (flags.dryrun === true) return tell(open, { name: flags.cluster, nodes, task, file, all });
           const before = open.queue.view(flags.cluster);
           const wasUp = before !== undefined && before.launch === undefined;
@@ -102,6 +107,16 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
         }),
       );
     });
+}
+
+/** What `--infra` changes in a task. @throws UsageError for what is none, and for clouds */
+function infraOf(infra: string | undefined): { infra?: string } {
+  if (infra === undefined) return {};
+  if (!/^(ssh(\/.+)?|\*)$/i.test(infra))
+    throw new UsageError(
+      `--infra ${infra}: your machines are ssh/POOL, for a pool of ~/.sky/ssh_node_pools.yaml; clouds are for SkyPilot itself`,
+    );
+  return { infra };
 }
 
 function withoutSetup(task: Task): Task {
@@ -132,11 +147,12 @@ function withNextStep(
 
 /** The candidates that the options name; none when the cluster is there and they agree. */
 async function nodesFor(
-  { queue }: QueueCli,
+  { queue, terminal }: QueueCli,
   flags: LaunchFlags,
+  task: Task,
   virtual: NodeDefinition['virtual'],
 ): Promise<readonly NodeDefinition[]> {
-  const { nodesOf, poolNodes, poolsFile } = await import('../../control');
+  const { nodesOf, nodesOfTask, otherPoolWords, poolNodes, poolsFile } = await import('../../control');
   const name = flags.cluster;
   const hosts = (flags.hosts ?? '').split(/[\s,]+/);
   const nodes =
@@ -146,12 +162,18 @@ async function nodesFor(
         ? nodesOf(hosts.filter((host) => host !== ''))
         : await poolNodes(poolsFile(), flags.pool);
   if (!queue.view(name)) {
-    if (nodes.length === 0)
-      throw new UsageError(`say which machines ${name} is made of: --hosts HOST,…, --pool POOL or --local`);
-    return nodes;
+    const candidates = nodes.length > 0 ? nodes : await nodesOfTask(poolsFile(), task);
+    if (candidates.length === 0)
+      throw new UsageError(
+        `say which machines ${name} is made of: --hosts HOST,…, --pool POOL, --local, or infra: ssh/POOL in the file`,
+      );
+    return candidates;
   }
   // It was never made: now perhaps of other machines.
   if (queue.view(name)?.launch?.name === 'connect') return nodes;
+  const other =
+    nodes.length > 0 ? undefined : await otherPoolWords(poolsFile(), task, queue.definition(name));
+  if (other !== undefined) terminal.note(other);
   // The same command line once more: the cluster has those of its candidates that were taken.
   const given = new Set(nodes.map(destinationOf));
   const there = queue.definition(name).nodes.map(destinationOf);
