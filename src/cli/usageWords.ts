@@ -57,8 +57,6 @@ const RANKS = 'the log of a job has the lines of all its nodes, each with its ra
 /** Options that mean something else, or nothing, with one command. */
 const OPTIONS_OF: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   exec: {
-    '-c': 'the cluster comes first: cq exec CLUSTER FILE',
-    '--cluster': 'the cluster comes first: cq exec CLUSTER FILE',
     '--infra': 'a job runs on the cluster that is named; cq launch takes --infra ssh/POOL',
     '--no-setup': 'exec runs no setup; cq launch does',
     '--dryrun': 'cq launch has it; cq validate FILE checks a task file',

@@ -21,6 +21,8 @@ describe('the words of sky, with cq', function () {
     const one = await cq.run('exec', 'local', 'hostname', '--detach-run');
     assert.equal(one.code, 0, one.stderr);
     assert.match(one.stderr, /^command to run: hostname\njob \d+ queued on local\n(?!.*SUCCEEDED)/);
+    const named = await cq.run('exec', '-c', 'local', 'echo', 'named');
+    assert.deepEqual([named.code, named.stdout], [0, 'named\n'], named.stderr);
     // A task file may have any name; a script is a command.
     file('task', 'run: echo a task\n');
     assert.equal((await cq.run('exec', 'local', 'task')).stdout, 'a task\n');

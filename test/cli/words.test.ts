@@ -89,7 +89,6 @@ describe('the words of cq', function () {
     [['stop', 'c'], /unknown command 'stop'\n\(cq rents no machines/],
     [['jobs', 'launch'], /unknown command 'jobs'\n\(every cluster has a queue of its own: cq exec/],
     [['exec', 'c', '--use-spot', '--', 'true'], /unknown option '--use-spot'\n\(for clouds: /],
-    [['exec', '-c', 'c', 'a.yaml'], /unknown option '-c'\n\(the cluster comes first: cq exec CLUSTER FILE\)/],
     [['exec', 'c', '--infra', 'ssh/x', 'a.yaml'], /a job runs on the cluster that is named/],
     [
       ['exec', 'c', '--no-setup', 'a.yaml'],
@@ -118,7 +117,7 @@ describe('the words of cq', function () {
     [['exec', 'train.yaml'], /name the cluster before the file: cq exec CLUSTER train\.yaml/],
     [['exec', 'c', '--num-nodes', 'two', '--', 'true'], /--num-nodes two: write a whole number/],
     [['exec', 'c', '--priority', 'high', '--', 'true'], /--priority high: write a whole number from -1000/],
-    [['exec'], /missing required argument 'cluster'\n\(cq exec --help says how it is used\)/],
+    [['exec'], /name the cluster: cq exec CLUSTER FILE\n\(cq exec --help says how it is used\)/],
     [['exec', 'c'], /give a task file, or a command/],
     [['exec', 'c', '--'], /no command after --/],
     [['exec', 'c', 'a.yaml', '--', 'true'], /not both/],
