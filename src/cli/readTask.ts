@@ -13,12 +13,14 @@ import {
   type TaskOverrides,
 } from '../task';
 import { CliError, readText, UsageError } from './errors';
+import { gitWorkdir } from './gitWorkdir';
+import { inlineCommand } from './inlineCommand';
 import { priorityOf, wholeNumber } from './numbers';
 import { problemLines } from './problemLines';
 import type { TaskFlags } from './taskOptions';
 import type { Cli } from './withQueue';
 
-/** The task that a command line means: of a file, or of what stood after `--`. @throws CliError, UsageError */
+/** The task that a command line means: of a file, or of a command, with or without `--` before it. @throws CliError, UsageError */
 export function readTask(
   cli: Cli,
   words: readonly string[],
@@ -30,16 +32,19 @@ export function readTask(
     if (command.length === 0) throw new UsageError('no command after --');
     return { task: overridden(cli, commandTask(command.join(' ')), flags) };
   }
+  const inline = inlineCommand(words);
+  if (inline) {
+    // Perhaps a file was meant, and misspelt.
+    cli.terminal.note(`command to run: ${inline.join(' ')}`);
+    return { task: overridden(cli, commandTask(inline.join(' ')), flags) };
+  }
   const [file, second] = words;
-  if (file === undefined) throw new UsageError('give a task file, or a command after --');
+  if (file === undefined) throw new UsageError('give a task file, or a command');
   if (second !== undefined)
     throw new UsageError(
-      `more than one task file; to run a command, put -- before it: -- ${words.join(' ')}`,
+      `${file} and ${second}: one task file at a time; to run them as a command: -- ${words.join(' ')}`,
     );
-  if (!existsSync(file)) {
-    const command = /\.ya?ml$/i.test(file) ? '' : `; to run a command, put -- before it: -- ${file}`;
-    throw new CliError(`there is no file ${file}${command}`);
-  }
+  if (!existsSync(file)) throw new CliError(`there is no file ${file}`);
   const full = path.resolve(file);
   const text = readText(file);
   const { task, problems, taskCount } = parseTask(text);
@@ -57,7 +62,9 @@ export function readNoTask(cli: Cli, flags: TaskFlags): { task: Task; file?: und
 
 function overridden({ terminal }: Cli, task: Task, flags: TaskFlags): Task {
   const { name, gpus, cpus, memory } = flags;
-  const ofFile = flags.envFile === undefined ? {} : readEnvFile(flags.envFile);
+  const ofFile = flags.envFile === undefined ? {} : readEnvFile('--env-file', flags.envFile);
+  const ofSecretFile = flags.secretFile === undefined ? {} : readEnvFile('--secret-file', flags.secretFile);
+  const git = gitWorkdir(task, flags);
   const isSecret = (key: string): boolean => key in task.secrets;
   const pick = (wanted: boolean): Record<string, string> =>
     Object.fromEntries(Object.entries(ofFile).filter(([key]) => isSecret(key) === wanted));
@@ -69,8 +76,9 @@ function overridden({ terminal }: Cli, task: Task, flags: TaskFlags): Task {
     ...(flags.numNodes === undefined ? {} : { numNodes: wholeNumber('--num-nodes', flags.numNodes) }),
     ...(flags.priority === undefined ? {} : { priority: priorityOf(flags.priority) }),
     ...(flags.workdir === undefined ? {} : { workdir: folder(flags.workdir) }),
+    ...(git === undefined ? {} : { workdir: git }),
     envs: { ...pick(false), ...pairs('--env', flags.env) },
-    secrets: { ...pick(true), ...pairs('--secret', flags.secret) },
+    secrets: { ...pick(true), ...ofSecretFile, ...pairs('--secret', flags.secret) },
   };
   const changed = ofOptions(flags, () => applyOverrides(task, overrides));
   const flaw = gpus === undefined ? undefined : parseAccelerator(gpus).flaw;
@@ -109,12 +117,12 @@ function pairs(flag: string, given: readonly string[] = []): Record<string, stri
   );
 }
 
-function readEnvFile(file: string): Record<string, string> {
+function readEnvFile(flag: string, file: string): Record<string, string> {
   let text: string;
   try {
     text = readText(file);
   } catch (error) {
-    throw error instanceof CliError ? new CliError(`--env-file ${error.message}`) : error;
+    throw error instanceof CliError ? new CliError(`${flag} ${error.message}`) : error;
   }
   return Object.fromEntries(
     // The mark of UTF-8 would be a part of the first name.

@@ -13,6 +13,9 @@ export interface TaskFlags {
   readonly env?: readonly string[];
   readonly envFile?: string;
   readonly secret?: readonly string[];
+  readonly secretFile?: string;
+  readonly gitUrl?: string;
+  readonly gitRef?: string;
 }
 
 /** Options for jobs that take too long or fail. */
@@ -39,6 +42,14 @@ export function withTaskOptions(command: Command): Command {
   return command
     .option('-n, --name <name>', 'name of the job')
     .option('--workdir <dir>', 'folder to run in, instead of the one in the file')
+    .addOption(
+      new Option('--git-url <url>', 'run in a git repository, instead of in a folder').conflicts('workdir'),
+    )
+    .addOption(
+      new Option('--git-ref <ref>', 'its branch, tag or commit; also of the one in the file').conflicts(
+        'workdir',
+      ),
+    )
     .option('--gpus <spec>', 'GPUs on each node, as V100:4, V100:0.5 or none')
     .option('--num-nodes <n>', 'how many nodes run it at the same time')
     .option('--cpus <n>', 'CPUs on each node')
@@ -50,6 +61,7 @@ export function withTaskOptions(command: Command): Command {
     )
     .option('--env-file <file>', 'variables from a file of NAME=VALUE lines')
     .addOption(new Option('--secret <name=value>', 'as --env, but kept out of the store').argParser(collect))
+    .option('--secret-file <file>', 'secrets from a file of NAME=VALUE lines')
     .option('--priority <n>', 'from -1000 to 1000; higher starts first');
 }
 

@@ -1,6 +1,7 @@
 // A command line that commander refuses, in words for who knows SkyPilot's.
 
 const CLOUD = 'for clouds: machines that you reach by SSH are chosen with --hosts or --pool of cq launch';
+const CLONE = 'no disk is copied: file_mounts bring files to the machines';
 const NEVER_STOPPED = 'cq rents no machines, so none is stopped; cq down forgets a cluster';
 
 /** Commands of `sky` that `cq` has not, and what there is instead. */
@@ -20,7 +21,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
 const OPTIONS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     [
-      '--infra',
       '--cloud',
       '--region',
       '--zone',
@@ -31,8 +31,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
       '--image-id',
       '--disk-size',
       '--disk-tier',
+      '--local-disk',
       '--network-tier',
-      '--ports',
       '-r',
       '--retry-until-up',
     ].map((option) => [option, CLOUD]),
@@ -40,24 +40,42 @@ const OPTIONS: Readonly<Record<string, string>> = {
   '-i': NEVER_STOPPED,
   '--idle-minutes-to-autostop': NEVER_STOPPED,
   '--down': NEVER_STOPPED,
+  '--wait-for': NEVER_STOPPED,
+  '--ports': 'your machines have their ports already: a job may listen on any',
   '--async': '-d queues a job without following it',
+  '--no-async': 'that is so anyway: a command ends when it is done',
+  '--config': 'there is no config of SkyPilot’s server here: what a task needs is in its file and options',
+  '--docker': 'a run may use docker itself: cq stops its containers with the job',
+  '--clone': CLONE,
+  '--clone-disk-from': CLONE,
+  '--fast': 'a cluster that is there is not made again; --no-setup of cq launch leaves setup out',
   '--refresh': 'what is shown is always fresh',
 };
+
+const RANKS = 'the log of a job has the lines of all its nodes, each with its rank';
 
 /** Options that mean something else, or nothing, with one command. */
 const OPTIONS_OF: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   exec: {
-    '-c': 'the cluster comes first: cq exec CLUSTER FILE',
-    '--cluster': 'the cluster comes first: cq exec CLUSTER FILE',
+    '--infra': 'a job runs on the cluster that is named; cq launch takes --infra ssh/POOL',
+    '--no-setup': 'exec runs no setup; cq launch does',
+    '--dryrun': 'cq launch has it; cq validate FILE checks a task file',
+    '-y': 'exec asks nothing',
+    '--yes': 'exec asks nothing',
   },
   queue: {
     '-a': 'all jobs are shown, of everybody; -s leaves out those that have ended',
     '--all': 'all jobs are shown, of everybody; -s leaves out those that have ended',
-    '--all-users': 'all jobs are shown, of everybody',
+    '-v': '--wide shows more',
+    '--verbose': '--wide shows more',
   },
   logs: {
     '-f': 'a log is followed unless --no-follow is said',
-    '--follow': 'a log is followed unless --no-follow is said',
+    '-s': '--sync-down DIR copies logs into a folder',
+    '--provision': 'no machine is rented, so there is no such log; cq status says why a launch failed',
+    '--autostop': NEVER_STOPPED,
+    '-w': RANKS,
+    '--worker': RANKS,
     '-n': '--tail N begins with the last N lines',
   },
   status: { '-r': 'what is shown is always fresh', '-a': 'all is shown', '--all': 'all is shown' },

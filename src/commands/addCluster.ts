@@ -41,10 +41,14 @@ interface HostItem extends vscode.QuickPickItem {
   readonly nodes?: readonly NodeDefinition[];
 }
 
-/** Asks for hosts: pools, hosts of the ssh config, this machine, or names. Undefined: the user changed their mind. */
+/**
+ * Asks for hosts: pools, hosts of the ssh config, this machine, or names; pools named `ticked` are so at first. Undefined: the
+ * user changed their mind.
+ */
 export async function pickHosts(
   title: string,
   placeHolder = vscode.l10n.t('Tick the machines that are its nodes'),
+  ticked: readonly string[] = [],
 ): Promise<NodeDefinition[] | undefined> {
   const { nodePools } = readSettings();
   const [pools, hosts] = await Promise.all([poolsOf(nodePools), sshHosts()]);
@@ -56,6 +60,7 @@ export async function pickHosts(
           label: `$(server-environment) ${pool.name}`,
           description: pool.hosts.map(hostWords).join(', '),
           nodes: nodesOfPool(pool, nodePools),
+          picked: ticked.includes(pool.name),
         })),
       ),
       ...group(

@@ -2,7 +2,9 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type { Launched, LaunchRequest, Queue } from '../control';
 import { userName } from '../control/home';
+import { otherPoolWords, poolsOfTask } from '../control/pools';
 import { applyOverrides, type Task } from '../task';
+import { readSettings } from '../window';
 import { askClusterName, pickHosts } from './addCluster';
 import { targets, type Command, type CommandContext } from './context';
 import { askValues, readTask, taskFile, trusted } from './taskFile';
@@ -52,6 +54,11 @@ async function launchFile(
   const queue = await context.window.open();
   const where = await ask(queue, task);
   if (!where) return;
+  // One that is made of them now has what was ticked.
+  const other =
+    where.nodes.length > 0
+      ? undefined
+      : await otherPoolWords(readSettings().nodePools, task, queue.definition(where.name));
   const request = {
     ...where,
     task: applyOverrides(task, values),
@@ -77,7 +84,11 @@ async function launchFile(
   );
   const { passedOverWords } = await import('../control');
   void vscode.window.showInformationMessage(
-    [launchedWords(where.name, launched), ...passedOverWords(launched.passedOver)].join('; '),
+    [
+      launchedWords(where.name, launched),
+      ...passedOverWords(launched.passedOver),
+      ...(other === undefined ? [] : [other]),
+    ].join('; '),
   );
   const first = launched.setup ?? launched.run;
   if (first) await context.logs.show(where.name, first.id);
@@ -91,7 +102,8 @@ function launchedWords(cluster: string, { setup, run }: Launched): string {
 }
 
 /** A new cluster and its candidates, or one that is there. */
-async function askWhere(queue: Queue, { numNodes }: Task): Promise<Where | undefined> {
+async function askWhere(queue: Queue, task: Task): Promise<Where | undefined> {
+  const { numNodes } = task;
   const title = vscode.l10n.t('Launch Cluster');
   const fresh = { label: `$(add) ${vscode.l10n.t('New cluster…')}`, name: undefined };
   const known = queue.views().map(({ name, launch: step }) => ({
@@ -109,6 +121,7 @@ async function askWhere(queue: Queue, { numNodes }: Task): Promise<Where | undef
     numNodes === 1
       ? vscode.l10n.t('Tick machines: the first that fits is taken (num_nodes is 1)')
       : vscode.l10n.t('Tick machines: the first {0} that fit are taken (num_nodes)', numNodes),
+    poolsOfTask(task),
   );
   if (!nodes || nodes.length === 0) return undefined;
   const name = await askClusterName(queue, title);

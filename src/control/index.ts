@@ -24,7 +24,7 @@ export { expandHome, stateFolder, userName } from './home';
 export { backgroundFiles, backgroundPid, becomeBackground, findBackground } from './background';
 export { VERSION } from './version';
 export { nodesOf } from './nodes';
-export { poolNodes, readPools } from './pools';
+export { nodesOfTask, otherPoolWords, poolNodes, poolsOfTask, readPools } from './pools';
 export { poolsFile } from './poolsFile';
 export type { Background } from './background';
 export type { Queue, QueueLog, QueueOptions, QueueRole } from './queue';

@@ -3,7 +3,7 @@ import type { LaunchJobs, LaunchStep, NodeDefinition } from '../cluster';
 import { demandOf, isRemoteSource, QueueError, type SubmitOptions } from '../engine';
 import { demandWords, Scheduler, type JobDemand, type JobRecord, type NodeDemand } from '../queue';
 import type { Task } from '../task';
-import { mountsOf } from './mounts';
+import { mountsOf, requireSources } from './mounts';
 import type { Queue } from './queue';
 import { unsettled, until } from './waiting';
 
@@ -58,7 +58,8 @@ export interface LaunchWatcher {
  * rest again. A step that fails, or whose process ends, leaves the cluster, which says so (`ClusterView.launch`): launched
  * once more, it goes on with that step, files that were placed before are not placed again, and jobs that were queued are not
  * queued again. One that is cancelled while it connects is gone.
- * @throws QueueError `refused` with what was found on each host; `workdir`; Error with a node's words
+ * @throws QueueError `workdir`, before anything else, for what is not on this machine; `refused` with what was found on each
+ *   host; Error with a node's words
  */
 export async function launch(
   queue: Queue,
@@ -66,6 +67,8 @@ export async function launch(
   watcher: LaunchWatcher,
 ): Promise<Launched> {
   const { name, task, file } = request;
+  // A mistake in the task must change nothing of a cluster whose jobs run well.
+  requireSources(task, file);
   const mounts = mountsOf(task, file);
   const before = queue.view(name)?.launch;
   const passedOver = await connect(queue, request, watcher);
@@ -177,7 +180,12 @@ async function enqueue(
       ? undefined
       : await queue.submit(
           { ...task, name: 'setup', run: task.setup, numNodes: nodes },
-          { ...options, ...(uuids.setup !== undefined && { uuid: uuids.setup }), phase: 'setup' },
+          {
+            ...options,
+            ...(uuids.setup !== undefined && { uuid: uuids.setup }),
+            phase: 'setup',
+            alternative: chosenBy(queue, request),
+          },
         );
   const run =
     task.run === undefined
@@ -189,6 +197,16 @@ async function enqueue(
           ...(setup === undefined ? {} : { after: [setup.id] }),
         });
   return { ...(setup === undefined ? {} : { setup }), ...(run === undefined ? {} : { run }) };
+}
+
+/** Which of the task's alternatives its hosts were chosen by; the first where that cannot be told. */
+function chosenBy(queue: Queue, { name, task }: LaunchRequest): number {
+  const demand = demandOf(task);
+  const fit = queue
+    .definition(name)
+    .nodes.map((node) => ({ node, flaw: flawOf(queue, name, node, demand) }))
+    .filter(({ flaw }) => flaw === undefined);
+  return firstThatFit(task, fit)?.alternative ?? 0;
 }
 
 /** Resolves when every node of the cluster has been reached or has failed once. */
@@ -240,7 +258,7 @@ async function take(
   watcher: LaunchWatcher,
 ): Promise<PassedOver[]> {
   const fit = found.filter(({ flaw }) => flaw === undefined);
-  const chosen = (all === true ? undefined : firstThatFit(task, fit)) ?? fit;
+  const chosen = (all === true ? undefined : firstThatFit(task, fit)?.hosts) ?? fit;
   const others = found.filter((candidate) => !chosen.includes(candidate));
   if (others.length === 0) return [];
   watcher.say(`taking ${chosen.map(({ node }) => node.name).join(', ')}`);
@@ -251,15 +269,20 @@ async function take(
 
 /**
  * The first `num_nodes` that a task can have at once: all by one and the same of its alternatives, by the first of those
- * where they are in order of preference. Undefined: there are too few.
+ * where they are in order of preference; and which one that is. Undefined: there are too few.
  */
-function firstThatFit(task: Task, fit: readonly Found[]): readonly Found[] | undefined {
+function firstThatFit(
+  task: Task,
+  fit: readonly Found[],
+): { readonly hosts: readonly Found[]; readonly alternative: number } | undefined {
   const sets = demandOf(task)
-    .alternatives.map((alternative) =>
-      fit.filter(({ node }) => has(node, alternative)).slice(0, task.numNodes),
-    )
-    .filter((set) => set.length === task.numNodes);
-  const end = (set: readonly Found[]): number => Math.max(...set.map((found) => fit.indexOf(found)));
+    .alternatives.map((demand, alternative) => ({
+      alternative,
+      hosts: fit.filter(({ node }) => has(node, demand)).slice(0, task.numNodes),
+    }))
+    .filter(({ hosts }) => hosts.length === task.numNodes);
+  const end = ({ hosts }: (typeof sets)[number]): number =>
+    Math.max(...hosts.map((found) => fit.indexOf(found)));
   return task.ordered ? sets[0] : sets.sort((a, b) => end(a) - end(b))[0];
 }
 

@@ -1,3 +1,4 @@
+import { existsSync, statSync } from 'node:fs';
 import type { Mount, StaleMount } from '../engine';
 import { QueueError } from '../engine/errors';
 import { localPath } from '../engine/localPath';
@@ -43,6 +44,31 @@ export function staleWords(stale: readonly StaleMount[]): string {
         : `${destination} was never placed on ${nodes.join(', ')}`,
     )
     .join('; ');
+}
+
+/**
+ * Looks for all that a launch of the task would read on this machine: its workdir, and the local sources of its
+ * `file_mounts`.
+ * @throws QueueError `workdir` with each that is not there, or that can be neither placed nor fetched
+ */
+export function requireSources(task: Task, file: string | undefined): void {
+  const flaws = [...workdirFlaw(task, file), ...mountsOf(task, file).flatMap(sourceFlaw)];
+  if (flaws.length === 0) return;
+  throw new QueueError('workdir', `${flaws.join('; ')}. Correct the path, or make what it names`);
+}
+
+function workdirFlaw({ workdir }: Task, file: string | undefined): string[] {
+  if (typeof workdir !== 'string') return [];
+  const full = localPath(workdir, file);
+  return statSync(full, { throwIfNoEntry: false })?.isDirectory() === true
+    ? []
+    : [`the task's workdir ${full} is not a folder of this machine`];
+}
+
+function sourceFlaw({ source, destination }: Mount): string[] {
+  return isRemoteSource(source) || existsSync(source)
+    ? []
+    : [`file_mounts ${destination}: the source ${source} does not exist on this machine`];
 }
 
 function mountOf(destination: string, written: unknown, file: string | undefined): Mount {

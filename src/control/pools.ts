@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { nodesOfPool, parsePools, type NodeDefinition, type Pool } from '../cluster';
+import { nodesOfPool, parsePools, type ClusterDefinition, type NodeDefinition, type Pool } from '../cluster';
 import { QueueError } from '../engine/errors';
+import type { Task } from '../task';
 
 /**
  * The node pools of a file; none when there is no such file.
@@ -34,4 +35,44 @@ export async function poolNodes(file: string, name: string): Promise<NodeDefinit
       ? `there is no node pool ${name}: ${existsSync(file) ? `${file} lists none` : `there is no file ${file}`}`
       : `there is no node pool ${name} in ${file} (known: ${known})`,
   );
+}
+
+/** The node pools that a task names by `infra: ssh/POOL`, of its alternatives in order; none where it leaves that open. */
+export function poolsOfTask({ resources }: Task): string[] {
+  const named = resources.flatMap(({ infra = '' }) => /^ssh\/(.+)$/i.exec(infra.trim())?.[1] ?? []);
+  return [...new Set(named)];
+}
+
+/** The hosts of all pools that a task names, each once. @throws QueueError `pools` */
+export async function nodesOfTask(file: string, task: Task): Promise<NodeDefinition[]> {
+  const nodes: NodeDefinition[] = [];
+  for (const pool of poolsOfTask(task)) {
+    const there = new Set(nodes.map(({ name }) => name));
+    nodes.push(...(await poolNodes(file, pool)).filter(({ name }) => !there.has(name)));
+  }
+  return nodes;
+}
+
+/**
+ * What is to be said when a task names pools and goes to a cluster that has other machines; undefined when all of its nodes are
+ * of them. `file` is the pools file as it is now: machines may be of a pool that were not taken from it.
+ */
+export async function otherPoolWords(
+  file: string,
+  task: Task,
+  { name, nodes }: ClusterDefinition,
+): Promise<string | undefined> {
+  const wanted = poolsOfTask(task);
+  if (wanted.length === 0) return undefined;
+  // What the file cannot tell now, the nodes do that were taken from it.
+  const hosts = await nodesOfTask(file, task).catch(() => []);
+  const destinations = new Set(hosts.map(({ destination }) => destination));
+  const others = nodes.filter(
+    ({ destination, login }) =>
+      !wanted.includes(login?.pool?.name ?? '') &&
+      !(destination !== undefined && destinations.has(destination)),
+  );
+  if (others.length === 0) return undefined;
+  const named = wanted.map((pool) => `ssh/${pool}`).join(', ');
+  return `infra says ${named}, and ${others.map((node) => node.name).join(', ')} of ${name} ${others.length === 1 ? 'is' : 'are'} not of that: ${name} is used as it is`;
 }

@@ -23,6 +23,11 @@ function nodeDemand(alternative: ResourceAlternative): NodeDemand {
   return { cpus, memoryMiB, gpu };
 }
 
+/** GPUs of a node for `SKYPILOT_NUM_GPUS_PER_NODE`: whole, also where a part of one is asked for. */
+export function gpusPerNode(demand: NodeDemand | undefined): number {
+  return Math.ceil(demand?.gpu?.count ?? 0);
+}
+
 /** `2x[V100:4]`, as SkyPilot's RESOURCES column; alternatives joined by `|`. */
 export function resourcesText(demand: JobDemand): string {
   const each = demand.alternatives.map(({ gpu, cpus }) => {

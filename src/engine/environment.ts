@@ -1,5 +1,6 @@
 import { AMD_LEASE, visibleDevice, type ClusterDefinition, type NodeInventory } from '../cluster';
 import type { JobRecord, JobSpec, Placement } from '../queue';
+import { gpusPerNode } from './demand';
 
 /** Any text as one word of bash. */
 export function quote(text: string): string {
@@ -36,7 +37,7 @@ export function rankEnvironment(
   return script(job, [
     ...taskVariables(job, secrets, { named, rank, ranks: placement.ranks.length }),
     [`${named}NODE_IPS`, ips.join('\n')],
-    [`${named}NUM_GPUS_PER_NODE`, String(Math.ceil(demand?.gpu?.count ?? 0))],
+    [`${named}NUM_GPUS_PER_NODE`, String(job.spec.taskGpus ?? gpusPerNode(demand))],
     // A setup sees the machine as it is, with all its GPUs.
     ...(setup ? [] : visibleDevices(mine.devices, inventory)),
   ]);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { JobRecord, JobSpec } from '../queue';
 import type { Task, Variant } from '../task';
-import { demandOf, resourcesText } from './demand';
+import { demandOf, gpusPerNode, resourcesText } from './demand';
 import { QueueError } from './errors';
 import { localPath } from './localPath';
 import type { SubmitOptions } from './views';
@@ -24,10 +24,9 @@ export function draftJob(
     );
   }
   const envs = given(task.envs);
-  const demand =
-    options.phase === 'setup'
-      ? { numNodes: task.numNodes, alternatives: [{ cpus: 0, memoryMiB: 0 }] }
-      : demandOf(task);
+  const asked = demandOf(task);
+  const setup = options.phase === 'setup';
+  const demand = setup ? { numNodes: task.numNodes, alternatives: [{ cpus: 0, memoryMiB: 0 }] } : asked;
   const name =
     task.name ??
     (options.file === undefined
@@ -52,6 +51,7 @@ export function draftJob(
       ...workdirOf(task, options.file),
       ...mountsInWorkdir(task),
       ...(options.phase === undefined ? {} : { phase: options.phase }),
+      ...(setup ? { taskGpus: gpusPerNode(asked.alternatives[options.alternative ?? 0]) } : {}),
       ...(timeoutS === undefined ? {} : { timeoutS }),
       ...(retries === 0 ? {} : { retries }),
     },

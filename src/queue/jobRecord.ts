@@ -13,6 +13,8 @@ export interface JobSpec {
   readonly git?: { readonly ref?: string; readonly commit?: string };
   /** `setup`: prepares the nodes of a cluster, without GPUs; it fails as FAILED_SETUP. */
   readonly phase?: 'setup';
+  /** Of a setup: GPUs per node that its task asks for, whole; it takes none of them itself. */
+  readonly taskGpus?: number;
   /** Hash of the workdir's content at submit; the job runs in a copy of that, however long it waits. */
   readonly snapshot?: string;
   /** Destinations of `file_mounts` that belong into the workdir: relative ones, which lie below the home. */

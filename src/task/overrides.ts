@@ -1,4 +1,5 @@
 import { parseAccelerator } from './accelerators';
+import { infraFlaw } from './cloudValues';
 import { TaskError } from './errors';
 import type { Parsed } from './grammar';
 import { envNameFlaw, taskNameFlaw } from './names';
@@ -6,13 +7,14 @@ import { parseCpus, parseMemory } from './quantities';
 import type { ResourceAlternative, Task, TaskOverrides } from './task';
 
 /**
- * The task with what the command line or a menu changes in it. As in SkyPilot, `gpus`, `cpus` and `memory` hold for
- * every alternative; alternatives that become the same are merged.
+ * The task with what the command line or a menu changes in it. As in SkyPilot, `gpus`, `cpus`, `memory` and `infra`
+ * hold for every alternative; alternatives that become the same are merged.
  * Throws `TaskError` for a value that a task file could not have either.
  */
 export function applyOverrides(task: Task, overrides: TaskOverrides): Task {
   const { name, numNodes, priority, workdir } = overrides;
   if (name !== undefined) refuseFlaw('name', taskNameFlaw(name));
+  if (overrides.infra !== undefined) refuseFlaw('infra', infraFlaw(overrides.infra));
   if (numNodes !== undefined && !(Number.isInteger(numNodes) && numNodes >= 1)) {
     throw new TaskError(
       'out-of-range',
@@ -59,8 +61,8 @@ function resources(
   given: readonly ResourceAlternative[],
   overrides: TaskOverrides,
 ): readonly ResourceAlternative[] {
-  const { gpus, cpus, memory } = overrides;
-  if (gpus === undefined && cpus === undefined && memory === undefined) return given;
+  const { gpus, cpus, memory, infra } = overrides;
+  if ([gpus, cpus, memory, infra].every((value) => value === undefined)) return given;
   const changed = given.map((alternative) => {
     const { accelerator, ...rest } = alternative;
     return {
@@ -68,6 +70,7 @@ function resources(
       ...rest,
       ...(cpus !== undefined && { cpus: read('cpus', parseCpus(cpus)) }),
       ...(memory !== undefined && { memoryMiB: read('memory', parseMemory(memory)) }),
+      ...(infra !== undefined && { infra }),
     };
   });
   const seen = new Set<string>();

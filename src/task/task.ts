@@ -72,7 +72,9 @@ export interface TaskOverrides {
   readonly cpus?: string;
   readonly memory?: string;
   readonly priority?: number;
-  readonly workdir?: string;
+  readonly workdir?: string | GitWorkdir;
+  /** As `--infra`; for every alternative. */
+  readonly infra?: string;
   readonly envs?: Readonly<Record<string, string>>;
   readonly secrets?: Readonly<Record<string, string>>;
 }

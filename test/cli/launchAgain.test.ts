@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { haveSshd, TestNodes } from '../support/sshd';
 import { Cq } from './cq';
@@ -40,6 +40,37 @@ describe('cq after a launch that failed, and after one that did not', function (
     const again = await cq.run('launch', '-c', 'mine', 'c.yaml');
     assert.deepEqual([again.code, again.stdout], [0, 'rows'], again.stderr);
     assert.doesNotMatch((await cq.run('status')).stdout, /launch/);
+  });
+
+  it('leaves a cluster that is up as it was when a source or the workdir is not on this machine', async () => {
+    const launched = async (yaml: string): Promise<string> => {
+      writeFileSync(path.join(cq.dir, 'wrong.yaml'), yaml);
+      const { code, stdout, stderr } = await cq.run('launch', '-c', 'mine', 'wrong.yaml');
+      assert.deepEqual([code, stdout], [1, ''], stderr);
+      assert.doesNotMatch((await cq.run('status')).stdout, /launch/);
+      return stderr;
+    };
+    const said = await launched('file_mounts: {~/early: ./data.txt, ~/x: nosuch, ~/y: ./none}\nrun: echo\n');
+    assert.match(said, /^cq: file_mounts ~\/x: the source \S+nosuch does not exist on this machine; .*~\/y/);
+    assert.doesNotMatch(said, /workdir|cq down/);
+    assert.ok(!existsSync(path.join(nodes.find('node-a').home, 'early')));
+    for (const workdir of ['./none', './data.txt'])
+      assert.match(
+        await launched(`workdir: ${workdir}\nrun: echo\n`),
+        /the task's workdir .* is not a folder/,
+      );
+  });
+
+  it('does not advise to end a cluster that was up before when a mount cannot be placed there', async () => {
+    const there = path.join(nodes.find('node-a').home, 'blocked');
+    writeFileSync(there, 'a file where a folder is needed');
+    writeFileSync(path.join(cq.dir, 'b.yaml'), 'file_mounts: {~/blocked/x: ./data.txt}\nrun: echo\n');
+    const failed = await cq.run('launch', '-c', 'mine', 'b.yaml');
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /to go on with it: cq launch -c mine \S+b\.yaml/);
+    assert.doesNotMatch(failed.stderr, /cq down/);
+    rmSync(there);
+    assert.equal((await cq.run('launch', '-c', 'mine', 'c.yaml')).code, 0);
   });
 
   it('says on stderr which mounts an exec leaves as they are, and places them with --sync-mounts', async () => {

@@ -92,6 +92,33 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     assert.equal((await cq.run('down', 'pooled', '-y')).code, 0);
   });
 
+  it('launches the hosts of the pool that infra names, and says when a cluster is of others', async () => {
+    const task = path.join(cq.dir, 'infra.yaml');
+    writeFileSync(task, 'resources: {infra: ssh/lab, accelerators: V100:1}\nrun: echo on $HOSTNAME\n');
+    const launched = await cq.run('launch', '-c', 'by-infra', task);
+    assert.equal(launched.code, 0, launched.stderr);
+    assert.match(launched.stderr, /^passed over nowhere\.invalid: /m);
+    const again = await cq.run('launch', '-c', 'by-infra', task);
+    assert.equal(again.code, 0, again.stderr);
+    assert.doesNotMatch(again.stderr, /infra says/);
+    assert.equal((await cq.run('down', 'by-infra', '-y')).code, 0);
+    // What is said explicitly goes first; a machine of the pool is that by whatever way it was named.
+    assert.equal((await cq.run('launch', '-c', 'by-hosts', '--hosts', 'node-a', task)).code, 0);
+    assert.doesNotMatch((await cq.run('launch', '-c', 'by-hosts', task)).stderr, /infra says/);
+    assert.equal((await cq.run('down', 'by-hosts', '-y')).code, 0);
+    const here = await cq.run('launch', '-c', 'local', '--infra', 'ssh/lab', '--', 'true');
+    assert.equal(here.code, 0, here.stderr);
+    assert.match(
+      here.stderr,
+      /^infra says ssh\/lab, and \S+ of local is not of that: local is used as it is$/m,
+    );
+    const unknown = await cq.run('launch', '-c', 'x', '--infra', 'ssh/lap', '--', 'true');
+    assert.match(unknown.stderr, /no node pool lap in .*known: lab/);
+    const cloud = await cq.run('launch', '-c', 'x', '--infra', 'aws/us-east-1', '--', 'true');
+    assert.equal(cloud.code, 2);
+    assert.match(cloud.stderr, /--infra aws\/us-east-1: your machines are ssh\/POOL/);
+  });
+
   it('goes through the worked example: job5 passes job4, and every job has its own devices', async () => {
     const file = path.join(cq.dir, 'huggingface.yaml');
     writeFileSync(file, FILE);

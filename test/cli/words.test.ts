@@ -89,17 +89,39 @@ describe('the words of cq', function () {
     [['stop', 'c'], /unknown command 'stop'\n\(cq rents no machines/],
     [['jobs', 'launch'], /unknown command 'jobs'\n\(every cluster has a queue of its own: cq exec/],
     [['exec', 'c', '--use-spot', '--', 'true'], /unknown option '--use-spot'\n\(for clouds: /],
-    [['exec', '-c', 'c', 'a.yaml'], /unknown option '-c'\n\(the cluster comes first: cq exec CLUSTER FILE\)/],
+    [['exec', 'c', '--infra', 'ssh/x', 'a.yaml'], /a job runs on the cluster that is named/],
+    [
+      ['exec', 'c', '--no-setup', 'a.yaml'],
+      /unknown option '--no-setup'\n\(exec runs no setup; cq launch does\)/,
+    ],
+    [['launch', '-c', 'c', '--fast', 'a.yaml'], /'--fast'\n\(a cluster that is there is not made again/],
+    [['launch', '-c', 'c', '--clone', 'd', 'a.yaml'], /'--clone'\n\(no disk is copied: file_mounts/],
+    [['launch', '-c', 'c', '--docker', 'a.yaml'], /'--docker'\n\(a run may use docker itself/],
+    [['launch', '-c', 'c', '--config', 'a=b', 'a.yaml'], /'--config'\n\(there is no config of SkyPilot/],
+    [['launch', '-c', 'c', '--no-async', 'a.yaml'], /'--no-async'\n\(that is so anyway/],
+    [['launch', '-c', 'c', '--wait-for', 'jobs', 'a.yaml'], /'--wait-for'\n\(cq rents no machines/],
+    [['launch', '-c', 'c', '--local-disk', '5', 'a.yaml'], /'--local-disk'\n\(for clouds/],
+    [['launch', '-c', 'c', '--ports', '80', 'a.yaml'], /'--ports'\n\(your machines have their ports/],
+    [['logs', 'c', '--provision'], /'--provision'\n\(no machine is rented, so there is no such log/],
+    [['logs', 'c', '-s', '1'], /unknown option '-s'\n\(--sync-down DIR copies logs/],
+    [['logs', 'local', '1', '2'], /jobs 1, 2: one log is shown at a time; .*--sync-down DIR/],
+    [['queue', '-o', 'xml'], /Allowed choices are table, json/],
+    [
+      ['exec', 'c', '--git-ref', 'main', '--', 'true'],
+      /--git-ref main: say of which repository, with --git-url/,
+    ],
+    [['exec', 'c', '--git-url', 'u', '--workdir', '.', '--', 'true'], /cannot be used with/],
+    [['launch', '-c', 'c', '--dryrun', '--json', '--', 'true'], /cannot be used with/],
     [['exec', 'c', 'python', 'train.py', '--lr', '3'], /put -- before: cq exec CLUSTER -- COMMAND/],
     [['logs', 'c', '-f'], /a log is followed unless --no-follow is said/],
     [['exec', 'train.yaml'], /name the cluster before the file: cq exec CLUSTER train\.yaml/],
     [['exec', 'c', '--num-nodes', 'two', '--', 'true'], /--num-nodes two: write a whole number/],
     [['exec', 'c', '--priority', 'high', '--', 'true'], /--priority high: write a whole number from -1000/],
-    [['exec'], /missing required argument 'cluster'\n\(cq exec --help says how it is used\)/],
-    [['exec', 'c'], /give a task file, or a command after --/],
+    [['exec'], /name the cluster: cq exec CLUSTER FILE\n\(cq exec --help says how it is used\)/],
+    [['exec', 'c'], /give a task file, or a command/],
     [['exec', 'c', '--'], /no command after --/],
     [['exec', 'c', 'a.yaml', '--', 'true'], /not both/],
-    [['exec', 'c', 'python', 'train.py'], /put -- before it: -- python train\.py/],
+    [['exec', 'c', 'a.yaml', 'b.yaml'], /a\.yaml and b\.yaml: one task file at a time; .*-- a\.yaml b\.yaml/],
     [['exec', 'c', '--sweep', 'lr', '--', 'true'], /--sweep lr: .*write `lr=1e-3,1e-4`/],
     [['exec', 'c', '--sweep', 'lr=1,1', '--', 'true'], /a value twice/],
     [
@@ -125,7 +147,10 @@ describe('the words of cq', function () {
     [['logs', 'local', 'first'], /"first" is not a job id/],
     [['logs', 'local', '--tail', 'many'], /--tail many: write a whole number/],
     [['logs', 'local', '--status', '--sync-down', 'x'], /cannot be used with/],
-    [['cancel', 'local'], /name the jobs, or say --all/],
+    [
+      ['cancel', 'local'],
+      /name the jobs, or say --all or --group; to cancel the latest that runs, .* say -y/,
+    ],
     [['cancel', 'local', '1', '--all'], /not both/],
     [['move', 'local', '1'], /say where: one of/],
     [['move', 'local', '1', '--first', '--up'], /say where: one of/],
@@ -164,6 +189,10 @@ describe('the words of cq', function () {
     [
       ['exec', 'local', '--env-file', 'missing', '--', 'true'],
       /--env-file missing cannot be read: there is no such file/,
+    ],
+    [
+      ['exec', 'local', '--secret-file', 'missing', '--', 'true'],
+      /--secret-file missing cannot be read: there is no such file/,
     ],
     [['exec', 'local', '--gpus', 'V100:400', '--', 'true'], /can never run this/],
     [['queue', 'nowhere'], /no cluster nowhere/],
@@ -292,8 +321,9 @@ describe('the words of cq', function () {
     assert.deepEqual(await next('logs', '--tail', '3', 'local'), ['2\tlong RUNNING', '1\tquick SUCCEEDED']);
     assert.deepEqual(await next('cancel', 'local'), ['2\tlong RUNNING']);
     assert.deepEqual(await next('cancel', 'local', '2'), ['2\tlong RUNNING']);
+    assert.deepEqual(await next('logs', 'local', '1'), ['2\tlong RUNNING', '1\tquick SUCCEEDED']);
     assert.equal((await next('drain', 'local')).length, 1);
-    for (const words of [['exec', 'local'], ['exec', '-n'], ['nothing'], ['logs', 'local', '1'], []])
+    for (const words of [['exec', 'local'], ['exec', '-n'], ['nothing'], []])
       assert.deepEqual(await next(...words), []);
     await cq.run('cancel', 'local', '2');
   });

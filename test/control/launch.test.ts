@@ -164,6 +164,24 @@ run: |
     );
   });
 
+  it('tells setup how many GPUs per node the task asks for, by the alternative that its hosts were chosen by', async () => {
+    const told = async (name: string, hosts: readonly string[], accelerators: string): Promise<string> => {
+      const { setup } = await go(
+        name,
+        hosts,
+        `resources: {accelerators: ${accelerators}}\nsetup: echo "GPUs=$SKYPILOT_SETUP_NUM_GPUS_PER_NODE"\n`,
+      );
+      assert.ok(setup);
+      await ended(name, setup.id);
+      return (await log(name, setup.id)).trim();
+    };
+    assert.equal(await told('gpus', ['big-1'], 'V100:4'), 'GPUs=4');
+    assert.equal(await told('gpus', [], 'V100:0.5'), 'GPUs=1');
+    assert.equal(await told('gpus-other', ['small'], '[V100:4, V100:1]'), 'GPUs=1');
+    assert.equal(await told('gpus-other', [], '[A100:8, V100:1]'), 'GPUs=1');
+    assert.equal(await told('gpus-none', ['small'], 'null'), 'GPUs=0');
+  });
+
   it('fails as FAILED_SETUP, names the node, keeps the cluster, and does not run the task', async () => {
     const { setup, run } = await go(
       'broken',

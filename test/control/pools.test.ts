@@ -3,7 +3,15 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { launch, openQueue, poolNodes, readPools, type Queue } from '../../src/control';
+import {
+  launch,
+  nodesOfTask,
+  openQueue,
+  poolNodes,
+  poolsOfTask,
+  readPools,
+  type Queue,
+} from '../../src/control';
 import { passwordNode, type PasswordNode } from '../support/passwordNode';
 import { endOf, wholeLog } from '../support/queues';
 import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
@@ -89,6 +97,20 @@ by-config:
       [5, 0, 7, 3],
     );
     assert.deepEqual([inventory.cpus, inventory.memoryMiB], [6, 65536]);
+  });
+
+  it('are those that a task’s infra names, of all its alternatives and each host once', async () => {
+    const named = taskOf(
+      'resources: {any_of: [{infra: ssh/by-config}, {infra: SSH/by-key}, {infra: ssh}]}\nrun: x',
+    );
+    assert.deepEqual(poolsOfTask(named), ['by-config', 'by-key']);
+    const hosts = await nodesOfTask(file, named);
+    assert.deepEqual(
+      hosts.map(({ name }) => name),
+      ['named', keyed.address],
+    );
+    for (const infra of ['ssh', 'aws/us-east-1', "'*'"])
+      assert.deepEqual(poolsOfTask(taskOf(`resources: {infra: ${infra}}\nrun: x`)), []);
   });
 
   it('logs in with passwords, also where they are asked for, and keeps none of them', async () => {

@@ -14,6 +14,7 @@ import { known, withQueue, type Cli } from '../withQueue';
 
 interface ExecFlags extends RunFlags, SweepFlags, MountFlags {
   readonly after?: readonly number[];
+  readonly cluster?: string;
 }
 
 const jobIds = (text: string): readonly number[] => text.split(',').map((word) => jobId(word.trim()));
@@ -23,17 +24,26 @@ export function addExec(program: Command, cli: Cli, end: (code: number) => void)
   withMountOptions(withSweepOptions(withLimitOptions(withTaskOptions(program.command('exec')))))
     .description('queue a task file, or a command, on a cluster, and follow its log')
     .usage('CLUSTER FILE [options]\n       cq exec CLUSTER [options] -- COMMAND…')
-    .argument('<cluster>')
+    .argument('[cluster]')
     .argument('[file...]')
     .addOption(
       new Option('--after <job_ids>', 'start when these jobs have succeeded; with commas between').argParser(
         jobIds,
       ),
     )
-    .option('-d, --detach', 'do not follow the log')
+    .addOption(new Option('-c, --cluster <name>').hideHelp())
+    .option('-d, --detach', 'do not follow the log (--detach-run too)')
+    .addOption(new Option('--detach-run').implies({ detach: true }).hideHelp())
     .option('--json', 'print the job as JSON: at its end, or with -d at once')
-    .addHelpText('after', `${EXIT_HELP} With -d, --repeat or --sweep, 0\nwhen it is queued.`)
-    .action(async (cluster: string, words: string[], flags: ExecFlags) => {
+    .addHelpText(
+      'after',
+      `\nWords that name no task file are a command, as with sky exec; put -- before one\nthat has options of its own.\n${EXIT_HELP} With -d, --repeat or --sweep, 0\nwhen it is queued.`,
+    )
+    .action(async (first: string | undefined, more: string[], flags: ExecFlags) => {
+      // With -c, as sky has it too, all words are the task.
+      const words = flags.cluster === undefined || first === undefined ? more : [first, ...more];
+      const cluster = flags.cluster ?? first;
+      if (cluster === undefined) throw new UsageError('name the cluster: cq exec CLUSTER FILE');
       const [{ limitsOf }, { readWanted, runSweep }] = await Promise.all([
         import('../limits'),
         import('../sweep'),

@@ -1,22 +1,22 @@
-import os from 'node:os';
 import { userName } from '../../control/home';
 import { Option, type Command } from 'commander';
 import type { NodeDefinition } from '../../cluster';
 import type { JobRecord } from '../../queue';
+import type { Task } from '../../task';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
+import { infraOf, nodesFor, type HostFlags } from '../launchHosts';
+import type { Plan } from '../launchPlan';
 import { launchAgain } from '../nodeWords';
 import { attend, type RunFlags } from '../runJob';
 import { withLimitOptions, withTaskOptions } from '../taskOptions';
-import { LOCAL, withQueue, type Cli, type QueueCli } from '../withQueue';
+import { withQueue, type Cli, type QueueCli } from '../withQueue';
 import { EXIT_HELP } from './exec';
 
-interface LaunchFlags extends RunFlags {
-  readonly cluster: string;
-  readonly hosts?: string;
-  readonly pool?: string;
-  readonly local?: boolean;
+interface LaunchFlags extends RunFlags, HostFlags {
   readonly virtual?: string;
+  readonly setup: boolean;
+  readonly dryrun?: boolean;
 }
 
 /** `cq launch`: makes a cluster of machines, and queues its first job. */
@@ -40,10 +40,17 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
         'machines to choose from, by their pool in ~/.sky/ssh_node_pools.yaml',
       ).conflicts('local'),
     )
+    .option(
+      '--infra <infra>',
+      'ssh/POOL: the same, where neither --hosts nor --pool is given; as in the file',
+    )
     .option('--local', 'this machine itself')
     .option('--virtual <spec>', 'with --local: GPUs that it is said to have where none are found, as V100:4')
-    .option('-d, --detach', 'do not follow the log')
+    .option('-d, --detach', 'do not follow the log (--detach-run too)')
+    .addOption(new Option('--detach-run').implies({ detach: true }).hideHelp())
     .option('-y, --yes', 'as for sky launch; it asks nothing about the cluster anyway')
+    .option('--no-setup', 'leave out the setup of the task')
+    .addOption(new Option('--dryrun', 'say what would be done, and do nothing of it').conflicts('json'))
     .option('--json', 'print the job as JSON: at its end, or with -d at once')
     .addHelpText(
       'after',
@@ -59,13 +66,22 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       const virtual = flags.virtual === undefined ? undefined : await virtualOf(flags.virtual);
       const limits = limitsOf(flags);
       const given = words.length > 0 || cli.command !== undefined;
-      const { task, file } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
+      const infra = infraOf(flags.infra);
+      const { task: whole, file } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
+      const { applyOverrides } = await import('../../task');
+      const task = applyOverrides(flags.setup ? whole : withoutSetup(whole), infra);
+      const { requireSources } = await import('../../control/mounts');
+      requireSources(task, file);
       // Hosts alone are a cluster of all of them: nothing says how many.
       const all = !given && flags.numNodes === undefined;
       end(
         await withQueue(cli, async (open) => {
           const { launch, passedOverWords } = await import('../../control');
-          const nodes = await nodesFor(open, flags, virtual);
+          // A cluster of this machine would be given its GPUs by that.
+          const nodes = await nodesFor(open, flags, task, flags.dryrun === true ? undefined : virtual);
+          if (flags.dryrun === true) return tell(open, { name: flags.cluster, nodes, task, file, all });
+          const before = open.queue.view(flags.cluster);
+          const wasUp = before !== undefined && before.launch === undefined;
           const launched = await launch(
             open.queue,
             {
@@ -79,7 +95,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
             },
             { say: (words) => cli.terminal.note(words), signal: open.signal },
           ).catch((error: unknown) => {
-            throw withNextStep(error, open, flags.cluster, file);
+            throw withNextStep(error, open, { name: flags.cluster, wasUp }, file);
           });
           for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
           return followAll(open, [launched.setup, launched.run], flags);
@@ -88,49 +104,30 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
     });
 }
 
-/** The error of a launch, with what may be done about the cluster that it has left. */
-function withNextStep(error: unknown, { queue }: QueueCli, cluster: string, file?: string): unknown {
-  if (!queue.view(cluster)?.launch) return error;
-  const words = error instanceof Error ? error.message : String(error);
-  return new CliError(
-    `${words}\n  to go on with it: ${launchAgain(cluster, file)}\n  to give it up: cq down ${cluster}`,
-  );
+function withoutSetup(task: Task): Task {
+  const { setup, ...rest } = task;
+  return setup === undefined ? task : rest;
 }
 
-/** The candidates that the options name; none when the cluster is there and they agree. */
-async function nodesFor(
+/** Says what a launch would do. */
+async function tell(cli: QueueCli, plan: Plan): Promise<number> {
+  const { planLines } = await import('../launchPlan');
+  for (const line of planLines(cli, plan)) cli.terminal.print(line);
+  return EXIT.ok;
+}
+
+/** The error of a launch, with what may be done about the cluster that it has left. */
+function withNextStep(
+  error: unknown,
   { queue }: QueueCli,
-  flags: LaunchFlags,
-  virtual: NodeDefinition['virtual'],
-): Promise<readonly NodeDefinition[]> {
-  const { nodesOf, poolNodes, poolsFile } = await import('../../control');
-  const name = flags.cluster;
-  const hosts = (flags.hosts ?? '').split(/[\s,]+/);
-  const nodes =
-    flags.local === true
-      ? [{ name: os.hostname(), ...(virtual === undefined ? {} : { virtual }) }]
-      : flags.pool === undefined
-        ? nodesOf(hosts.filter((host) => host !== ''))
-        : await poolNodes(poolsFile(), flags.pool);
-  if (!queue.view(name)) {
-    if (nodes.length === 0)
-      throw new UsageError(`say which machines ${name} is made of: --hosts HOST,…, --pool POOL or --local`);
-    return nodes;
-  }
-  // It was never made: now perhaps of other machines.
-  if (queue.view(name)?.launch?.name === 'connect') return nodes;
-  // The same command line once more: the cluster has those of its candidates that were taken.
-  const given = new Set(nodes.map(destinationOf));
-  const there = queue.definition(name).nodes.map(destinationOf);
-  if (nodes.length > 0 && there.some((destination) => !given.has(destination))) {
-    if (name === LOCAL)
-      throw new CliError(`${name} is this machine itself: give a cluster of others another name`);
-    throw new CliError(
-      `there is a cluster ${name} already, of ${there.join(',')}; end it with: cq down ${name}`,
-    );
-  }
-  if (virtual !== undefined) await queue.defineLocal(name, virtual);
-  return [];
+  { name, wasUp }: { readonly name: string; readonly wasUp: boolean },
+  file?: string,
+): unknown {
+  if (!queue.view(name)?.launch) return error;
+  const words = error instanceof Error ? error.message : String(error);
+  const goOn = `${words}\n  to go on with it: ${launchAgain(name, file)}`;
+  // What this launch has not made is not its to end, with everybody's jobs.
+  return new CliError(wasUp ? goOn : `${goOn}\n  to give it up: cq down ${name}`);
 }
 
 /** Follows one job after the other, as long as they succeed. */
@@ -144,10 +141,6 @@ async function followAll(
     if (job && code === EXIT.ok) code = await attend(cli, job, flags);
   }
   return code;
-}
-
-function destinationOf({ destination, name }: NodeDefinition): string {
-  return destination ?? name;
 }
 
 async function virtualOf(spec: string): Promise<NonNullable<NodeDefinition['virtual']>> {

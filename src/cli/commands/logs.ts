@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Option, type Command } from 'commander';
 import type { JobView } from '../../engine';
 import type { JobRecord } from '../../queue';
-import { CliError } from '../errors';
+import { CliError, UsageError } from '../errors';
 import { EXIT, exitCodeOf } from '../exitCodes';
 import { jobId, wholeNumber } from '../numbers';
 import { endWords, follow } from '../runJob';
@@ -25,20 +25,29 @@ export function addLogs(program: Command, cli: Cli, end: (code: number) => void)
     .command('logs')
     .description('follow the log of a job (of the newest, unless one is named)')
     .argument('<cluster>')
-    .argument('[job_id]')
+    .argument('[job_ids...]', 'one; several with --sync-down')
     .option('--no-follow', 'print what is there, and end')
+    .addOption(new Option('--follow').hideHelp())
     .option('--tail <n>', 'begin with the last N lines; 0: all')
     .option('--status', 'print the job’s status only')
     .addOption(new Option('--sync-down <dir>', 'copy the whole log into a folder').conflicts('status'))
     .addHelpText('after', EXIT_HELP)
-    .action(async (cluster: string, id: string | undefined, flags: LogsFlags) => {
-      const number = id === undefined ? undefined : jobId(id);
+    .action(async (cluster: string, words: string[], flags: LogsFlags) => {
+      const ids = [...new Set(words.map(jobId))];
+      if (ids.length > 1 && flags.syncDown === undefined)
+        throw new UsageError(
+          `jobs ${ids.join(', ')}: one log is shown at a time; name one of them, or copy all with --sync-down DIR`,
+        );
       const tail = flags.tail === undefined ? 0 : wholeNumber('--tail', flags.tail);
       end(
         await withQueue(cli, async (open) => {
           known(open, cluster);
           await caughtUp(open, [cluster]);
-          return show(open, await find(open, cluster, number), flags, tail);
+          const wanted = ids.length === 0 ? [undefined] : ids;
+          const views = await Promise.all(wanted.map((id) => find(open, cluster, id)));
+          const codes: number[] = [];
+          for (const view of views) codes.push(await show(open, view, flags, tail));
+          return codes.find((code) => code !== EXIT.ok) ?? EXIT.ok;
         }),
       );
     });

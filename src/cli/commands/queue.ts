@@ -3,6 +3,7 @@ import type { JobView } from '../../engine';
 import { isFinished, renderQueue } from '../../queue';
 import { EXIT } from '../exitCodes';
 import { jobJson } from '../json';
+import { outputOption, wantsJson, type OutputFlags } from '../output';
 import { toneOf } from '../terminal';
 import { caughtUp, known, withQueue, type Cli, type QueueCli } from '../withQueue';
 
@@ -36,9 +37,12 @@ export function addQueue(program: Command, cli: Cli, end: (code: number) => void
         'skipFinished',
       ]),
     )
-    .option('--json', 'print {CLUSTER: [JOB, …]}')
+    .option('--json', 'print {CLUSTER: [JOB, …]} (-o json too)')
+    .addOption(outputOption())
+    .addOption(new Option('-u, --all-users').hideHelp())
     .option('--watch', 'show every change, until Ctrl-C')
-    .action(async (names: string[], flags: QueueFlags) => {
+    .action(async (names: string[], given: QueueFlags & OutputFlags) => {
+      const flags = { ...given, json: wantsJson(given) };
       end(
         await withQueue(cli, async (open) => {
           for (const name of names) known(open, name);

@@ -3,6 +3,7 @@ import { EXIT } from '../exitCodes';
 import type { Background } from '../../control';
 import type { ClusterView } from '../../engine';
 import { statusJson } from '../json';
+import { outputOption, wantsJson, type OutputFlags } from '../output';
 import { gpuWords, launchWords, stateWords } from '../nodeWords';
 import { columns } from '../terminal';
 import { known, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
@@ -13,8 +14,9 @@ export function addStatus(program: Command, cli: Cli, end: (code: number) => voi
     .command('status')
     .description('show clusters (all, unless some are named), and what their machines have free')
     .argument('[clusters...]')
-    .option('--json', 'print {clusters: [CLUSTER, …], background}')
-    .action(async (names: string[], flags: { json?: boolean }) => {
+    .option('--json', 'print {clusters: [CLUSTER, …], background} (-o json too)')
+    .addOption(outputOption())
+    .action(async (names: string[], flags: OutputFlags) => {
       end(
         await withQueue(cli, async (open) => {
           const { queue, terminal } = open;
@@ -28,7 +30,7 @@ export function addStatus(program: Command, cli: Cli, end: (code: number) => voi
           const { findBackground, stateFolder } = await import('../../control');
           const background = await findBackground(stateFolder());
           terminal.print(
-            flags.json === true
+            wantsJson(flags)
               ? JSON.stringify(statusJson(views(), background))
               : `${render(open, views())}\n\n${backgroundWords(background)}`,
           );

@@ -88,7 +88,7 @@ export class Snapshots {
     try {
       text = await readFile(this.manifestFile(name), 'utf8');
     } catch {
-      throw new Error(`the snapshot ${name} of the workdir is gone from this machine: queue the job again`);
+      throw new Error(`the snapshot ${name} is gone from this machine: queue the job, or launch, again`);
     }
     const manifest = decodeManifest(text);
     this.remember(name, manifest);
@@ -154,7 +154,7 @@ export class Snapshots {
     } catch (error) {
       await writer?.abandon();
       const words = error instanceof Error ? error.message : String(error);
-      throw new QueueError('workdir', `the workdir ${folder} could not be read: ${words}`);
+      throw new QueueError('workdir', `${folder} could not be read: ${words}`);
     }
   }
 

@@ -76,6 +76,18 @@ describe('the environment of a rank', () => {
     }
   });
 
+  it('tells a setup how many GPUs its task asks for, though it takes none', () => {
+    const setup: JobRecord = {
+      ...job,
+      demand: { numNodes: 2, alternatives: [{ cpus: 0, memoryMiB: 0 }] },
+      spec: { ...job.spec, phase: 'setup', taskGpus: 4 },
+    };
+    assert.match(
+      rankEnvironment(setup, placement, 0, cluster, {}),
+      /^export SKYPILOT_SETUP_NUM_GPUS_PER_NODE='4'$/m,
+    );
+  });
+
   it('quotes any value', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 30 }), (value) => {

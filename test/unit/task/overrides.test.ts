@@ -23,6 +23,15 @@ describe('applyOverrides', () => {
     assert.deepEqual(applyOverrides(task, {}), task);
   });
 
+  it('gives every alternative the infra of an option, and refuses what is none', () => {
+    const { resources } = applyOverrides(task, { infra: 'ssh/lab' });
+    assert.deepEqual(
+      resources.map(({ infra }) => infra),
+      ['ssh/lab', 'ssh/lab'],
+    );
+    assert.throws(() => applyOverrides(task, { infra: 'nowhere/x' }), /is no infrastructure/);
+  });
+
   it('replaces what is given', () => {
     const changed = applyOverrides(task, {
       name: 'b',
