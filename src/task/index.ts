@@ -30,4 +30,5 @@ export { acceleratorPlaces, localPaths, type AcceleratorPlace, type LocalPathPla
 export { closest } from './suggest';
 export { MOST_VARIANTS, parseAxis, parseSweep, variantsOf, type Axis, type Variant } from './sweep';
 export { parseTimeLimit } from './timeLimit';
+export { fillIn, filledMounts, valuesOf } from './variables';
 export { shellProblems, type ShellParser } from './shell';
