@@ -18,12 +18,17 @@ import { problemLines } from './problemLines';
 import type { TaskFlags } from './taskOptions';
 import type { Cli } from './withQueue';
 
+/** A task, and where it comes from; neither file nor folders when it was given as a command. */
+export interface ReadTask {
+  readonly task: Task;
+  /** Absolute path. */
+  readonly file?: string;
+  /** As `SubmitOptions.folders`: the current one first, as for SkyPilot, then the one that the file is in. */
+  readonly folders?: readonly string[];
+}
+
 /** The task that a command line means: of a file, or of what stood after `--`. @throws CliError, UsageError */
-export function readTask(
-  cli: Cli,
-  words: readonly string[],
-  flags: TaskFlags,
-): { task: Task; file?: string } {
+export function readTask(cli: Cli, words: readonly string[], flags: TaskFlags): ReadTask {
   const { command } = cli;
   if (command !== undefined) {
     if (words.length > 0) throw new UsageError('give a task file, or a command after --, not both');
@@ -47,11 +52,15 @@ export function readTask(
   if (!task) throw new CliError(`${file} has mistakes: nothing was queued`);
   if (taskCount > 1)
     throw new CliError(`${file} holds ${taskCount} tasks, and exec takes one: put each in a file of its own`);
-  return { task: overridden(cli, task, flags), file: full };
+  return {
+    task: overridden(cli, task, flags),
+    file: full,
+    folders: [process.cwd(), path.dirname(full)],
+  };
 }
 
 /** What options ask of machines where there is nothing to run. */
-export function readNoTask(cli: Cli, flags: TaskFlags): { task: Task; file?: undefined } {
+export function readNoTask(cli: Cli, flags: TaskFlags): ReadTask {
   return { task: overridden(cli, EMPTY_TASK, flags) };
 }
 

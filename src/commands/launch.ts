@@ -5,7 +5,7 @@ import { userName } from '../control/home';
 import { applyOverrides, type Task } from '../task';
 import { askClusterName, pickHosts } from './addCluster';
 import { targets, type Command, type CommandContext } from './context';
-import { askValues, readTask, taskFile, trusted } from './taskFile';
+import { askValues, originOf, readTask, taskFile, trusted } from './taskFile';
 
 /** Launch Cluster…: makes a cluster of hosts that fit a task file, sets them up, and queues the task. */
 export const launchCommand: Command = {
@@ -55,7 +55,7 @@ async function launchFile(
   const request = {
     ...where,
     task: applyOverrides(task, values),
-    file: document.fileName,
+    ...originOf(document),
     user: userName(),
   };
   const launched = await vscode.window.withProgress(

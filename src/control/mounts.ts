@@ -1,16 +1,20 @@
+import { existsSync } from 'node:fs';
 import type { Mount, StaleMount } from '../engine';
 import { QueueError } from '../engine/errors';
-import { localPath } from '../engine/localPath';
+import { localPath, placesOf, type Origin } from '../engine/localPath';
 import { isRemoteSource } from '../engine/remoteMount';
-import type { Task } from '../task';
+import { filledMounts, type Task } from '../task';
 import type { Queue } from './queue';
 
 /**
- * The task's `file_mounts`: local paths made absolute, and addresses that the nodes fetch themselves.
- * @throws QueueError `workdir` for what can be neither placed nor fetched
+ * The task's `file_mounts`, with its variables filled in: local paths made absolute, and addresses that the nodes fetch
+ * themselves.
+ * @throws QueueError `workdir` for what is not there, or can be neither placed nor fetched
  */
-export function mountsOf(task: Task, file: string | undefined): Mount[] {
-  return Object.entries(task.fileMounts).map(([destination, written]) => mountOf(destination, written, file));
+export function mountsOf(task: Task, origin: Origin): Mount[] {
+  return Object.entries(filledMounts(task)).map(([destination, written]) =>
+    mountOf(destination, written, (source) => localPath(`file_mounts ${destination}:`, source, origin)),
+  );
 }
 
 /**
@@ -21,11 +25,16 @@ export function staleMountsOf(
   queue: Queue,
   cluster: string,
   task: Task,
-  file: string | undefined,
+  origin: Origin,
 ): Promise<StaleMount[]> {
-  const mounts = Object.entries(task.fileMounts).flatMap(([destination, written]) => {
+  const found = (source: string): string => {
+    const places = placesOf(source, origin);
+    // One that is nowhere is passed over later, unless it was never placed: its user is told that.
+    return places.find((place) => existsSync(place)) ?? places[0];
+  };
+  const mounts = Object.entries(filledMounts(task)).flatMap(([destination, written]) => {
     try {
-      return [mountOf(destination, written, file)];
+      return [mountOf(destination, written, found)];
     } catch (error) {
       if (error instanceof QueueError) return [];
       throw error;
@@ -45,7 +54,7 @@ export function staleWords(stale: readonly StaleMount[]): string {
     .join('; ');
 }
 
-function mountOf(destination: string, written: unknown, file: string | undefined): Mount {
+function mountOf(destination: string, written: unknown, found: (source: string) => string): Mount {
   const source = sourceOf(destination, written);
   if (isRemoteSource(source)) return { source, destination };
   if (/^[a-z0-9]+:\/\//i.test(source)) {
@@ -54,7 +63,7 @@ function mountOf(destination: string, written: unknown, file: string | undefined
       `file_mounts ${destination}: nodes can fetch s3://, gs://, r2://, hf:// and https://, but not ${source}; fetch it in setup instead`,
     );
   }
-  return { source: localPath(source, file), destination };
+  return { source: found(source), destination };
 }
 
 /** What a mount copies from. A mapping says so with `mode: COPY`; SkyPilot's default for one is to mount the bucket. */

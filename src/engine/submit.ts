@@ -1,19 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { JobRecord, JobSpec } from '../queue';
-import type { Task, Variant } from '../task';
+import { fillIn, valuesOf, type Task, type Variant } from '../task';
 import { demandOf, resourcesText } from './demand';
 import { QueueError } from './errors';
-import { localPath } from './localPath';
+import { localPath, type Origin } from './localPath';
 import type { SubmitOptions } from './views';
 
-/** Everything of a new job's record but its number and its sealed secrets. @throws QueueError */
-export function draftJob(
-  task: Task,
-  options: SubmitOptions,
-  now: number,
-): Omit<JobRecord, 'id' | 'order' | 'sealedSecrets'> {
+/** Everything of a new job's record but its number and its sealed secrets. */
+export type JobDraft = Omit<JobRecord, 'id' | 'order' | 'sealedSecrets'>;
+
+/** What becomes a job of a task. @throws QueueError `missing-values`, `workdir` */
+export function draftJob(task: Task, options: SubmitOptions, now: number): JobDraft {
   const missing = [...Object.entries(task.envs), ...Object.entries(task.secrets)].filter(
     ([, value]) => value === null,
   );
@@ -28,17 +27,12 @@ export function draftJob(
     options.phase === 'setup'
       ? { numNodes: task.numNodes, alternatives: [{ cpus: 0, memoryMiB: 0 }] }
       : demandOf(task);
-  const name =
-    task.name ??
-    (options.file === undefined
-      ? 'sky-cmd'
-      : path.basename(options.file).replace(/(\.(task|sky))?\.ya?ml$/i, ''));
   const { timeoutS } = options;
   const retries = options.retries ?? (options.phase === 'setup' ? 0 : (task.retries ?? 0));
   return {
     uuid: options.uuid ?? randomUUID(),
     cluster: options.cluster,
-    name,
+    name: nameOf(task, options),
     user: options.user,
     status: 'PENDING',
     priority: task.priority,
@@ -49,7 +43,7 @@ export function draftJob(
       resources: resourcesText(demand),
       ...(task.run === undefined ? {} : { run: task.run }),
       ...(options.file === undefined ? {} : { file: options.file }),
-      ...workdirOf(task, options.file),
+      ...workdirOf(task, options),
       ...(options.phase === undefined ? {} : { phase: options.phase }),
       ...(timeoutS === undefined ? {} : { timeoutS }),
       ...(retries === 0 ? {} : { retries }),
@@ -57,17 +51,34 @@ export function draftJob(
   };
 }
 
-/** One job for each variant; the first keeps the uuid, by which a request that is sent again is known. */
-export function variedBy<Draft extends Pick<JobRecord, 'uuid' | 'name' | 'spec'>>(
-  draft: Draft,
-  variants: readonly Variant[],
-): Draft[] {
-  return variants.map(({ suffix, envs }, index) => ({
+/**
+ * One job for each variant, each with a workdir by its own variables; the first keeps the uuid, by which a request that is
+ * sent again is known. @throws QueueError as `draftJob`
+ */
+export function draftVariants(
+  task: Task,
+  variants: readonly [Variant, ...Variant[]],
+  options: SubmitOptions,
+  now: number,
+): JobDraft[] {
+  const variedBy = ({ envs }: Variant): Task => ({ ...task, envs: { ...task.envs, ...envs } });
+  const draft = draftJob(variedBy(variants[0]), options, now);
+  return variants.map((variant, index) => ({
     ...draft,
     uuid: index === 0 ? draft.uuid : randomUUID(),
-    name: `${draft.name}-${suffix}`,
-    spec: { ...draft.spec, envs: { ...draft.spec.envs, ...envs } },
+    name: `${draft.name}-${variant.suffix}`,
+    spec: {
+      ...draft.spec,
+      envs: { ...draft.spec.envs, ...variant.envs },
+      ...workdirOf(variedBy(variant), options),
+    },
   }));
+}
+
+/** The name of a task's job, or of its group. */
+export function nameOf({ name }: Task, { file }: Pick<SubmitOptions, 'file'>): string {
+  if (name !== undefined) return name;
+  return file === undefined ? 'sky-cmd' : path.basename(file).replace(/(\.(task|sky))?\.ya?ml$/i, '');
 }
 
 /** Values that are all there. */
@@ -77,19 +88,35 @@ export function given(values: Readonly<Record<string, string | null>>): Record<s
   );
 }
 
-function workdirOf(task: Task, file: string | undefined): Pick<JobSpec, 'workdir' | 'git'> {
+function workdirOf(task: Task, origin: Origin): Pick<JobSpec, 'workdir' | 'git'> {
   const { workdir } = task;
   if (workdir === undefined) return {};
-  if (typeof workdir !== 'string') {
-    const { url, ref } = workdir;
-    return { workdir: addressOf(url, file), git: ref === undefined ? {} : { ref } };
+  const values = valuesOf(task);
+  if (typeof workdir === 'string') {
+    const full = localPath("the task's workdir", fillIn(workdir, values), origin);
+    if (!statSync(full).isDirectory())
+      throw new QueueError('workdir', `the task's workdir ${full} is a file: name the folder that it is in`);
+    return { workdir: full };
   }
-  const full = localPath(workdir, file);
-  if (!existsSync(full)) throw new QueueError('workdir', `the task's workdir ${full} does not exist`);
-  return { workdir: full };
+  const { url, ref } = workdir;
+  return {
+    workdir: addressOf(url, task, origin),
+    git: ref === undefined ? {} : { ref: fillIn(ref, values) },
+  };
 }
 
-/** A repository that is a folder here is found from the task file, as a workdir is. */
-function addressOf(url: string, file: string | undefined): string {
-  return /^(\.{0,2}|~)\//.test(url) ? localPath(url, file) : url;
+/**
+ * The address of a repository; one that is a folder here is found as a workdir is. In any other a secret stays a name, as
+ * in `https://$TOKEN@…`, because the record is kept in the clear: see `addressWith`.
+ */
+function addressOf(url: string, task: Task, origin: Origin): string {
+  const whole = fillIn(url, valuesOf(task));
+  if (/^(\.{0,2}|~)\//.test(whole)) return localPath("the task's workdir", whole, origin);
+  const open = Object.entries(task.envs).filter(([name]) => !Object.hasOwn(task.secrets, name));
+  return fillIn(url, Object.fromEntries(open));
+}
+
+/** The address of a job's repository with the job's secrets in it; not to be stored or shown. */
+export function addressWith(secrets: Readonly<Record<string, string>>, address: string): string {
+  return fillIn(address, secrets);
 }

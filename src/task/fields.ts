@@ -25,6 +25,10 @@ function cloud(shape: Shape, doc: string, example: string, more?: Partial<Field>
   return { shape, doc, example, effect: 'none-on-ssh', ...more };
 }
 
+const PLACES =
+  '`cq` takes a relative path from the current folder, as `sky` does, or else from the folder of the task file; VS Code from ' +
+  'that folder, or else from the workspace folder.';
+
 const COST: Shape = { type: 'dict', values: { type: 'number' }, maxEntries: 1 };
 
 /**
@@ -65,7 +69,9 @@ export const FIELDS: FieldTable = {
         },
       ],
     },
-    doc: 'Local folder, or a git repository, that is copied to each node of the job as it is at submit; `setup` and `run` start in it.',
+    doc:
+      'Local folder, or a git repository, that is copied to each node of the job as it is at submit; `setup` and `run` start in it. ' +
+      `\`$NAME\` is filled in from \`envs\` and \`secrets\`. ${PLACES}`,
     example: 'workdir: .',
     effect: 'own',
     values: ['.'],
@@ -120,7 +126,9 @@ export const FIELDS: FieldTable = {
         of: [TEXT, STORAGE_SHAPE],
       },
     },
-    doc: 'Files and folders to copy to each node at launch: path on the node → local path, or an `s3://`, `gs://`, `r2://`, `hf://` or `https://` address that each node fetches with a tool of its own.',
+    doc:
+      'Files and folders to copy to each node at launch: path on the node → local path, or an `s3://`, `gs://`, `r2://`, `hf://` or `https://` address that each node fetches with a tool of its own. ' +
+      `\`$NAME\` is filled in on both sides. ${PLACES}`,
     example: 'file_mounts:\n  ~/data/labels.csv: ./labels.csv',
     effect: 'own',
     snippet: '\n  ${1:~/data}: ${2:./data}',

@@ -59,7 +59,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       const virtual = flags.virtual === undefined ? undefined : await virtualOf(flags.virtual);
       const limits = limitsOf(flags);
       const given = words.length > 0 || cli.command !== undefined;
-      const { task, file } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
+      const { task, ...origin } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
       // Hosts alone are a cluster of all of them: nothing says how many.
       const all = !given && flags.numNodes === undefined;
       end(
@@ -75,11 +75,11 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
               all,
               user: userName(),
               limits,
-              ...(file === undefined ? {} : { file }),
+              ...origin,
             },
             { say: (words) => cli.terminal.note(words), signal: open.signal },
           ).catch((error: unknown) => {
-            throw withNextStep(error, open, flags.cluster, file);
+            throw withNextStep(error, open, flags.cluster, origin.file);
           });
           for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
           return followAll(open, [launched.setup, launched.run], flags);
