@@ -1,6 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { parseEnv } from 'node:util';
 import {
   applyOverrides,
   commandTask,
@@ -12,6 +11,7 @@ import {
   type Task,
   type TaskOverrides,
 } from '../task';
+import { parseEnvFile } from './envFile';
 import { CliError, readText, UsageError } from './errors';
 import { priorityOf, wholeNumber } from './numbers';
 import { problemLines } from './problemLines';
@@ -64,10 +64,13 @@ export function readNoTask(cli: Cli, flags: TaskFlags): ReadTask {
   return { task: overridden(cli, EMPTY_TASK, flags) };
 }
 
-function overridden({ terminal }: Cli, task: Task, flags: TaskFlags): Task {
+function overridden(cli: Cli, task: Task, flags: TaskFlags): Task {
+  const { terminal } = cli;
   const { name, gpus, cpus, memory } = flags;
-  const ofFile = flags.envFile === undefined ? {} : readEnvFile(flags.envFile);
-  const isSecret = (key: string): boolean => key in task.secrets;
+  const envs = pairs('--env', flags.env);
+  const secrets = pairs('--secret', flags.secret);
+  const ofFile = flags.envFile === undefined ? {} : readEnvFile(cli, flags.envFile, { ...envs, ...secrets });
+  const isSecret = (key: string): boolean => Object.hasOwn(task.secrets, key);
   const pick = (wanted: boolean): Record<string, string> =>
     Object.fromEntries(Object.entries(ofFile).filter(([key]) => isSecret(key) === wanted));
   const overrides: TaskOverrides = {
@@ -78,8 +81,8 @@ function overridden({ terminal }: Cli, task: Task, flags: TaskFlags): Task {
     ...(flags.numNodes === undefined ? {} : { numNodes: wholeNumber('--num-nodes', flags.numNodes) }),
     ...(flags.priority === undefined ? {} : { priority: priorityOf(flags.priority) }),
     ...(flags.workdir === undefined ? {} : { workdir: folder(flags.workdir) }),
-    envs: { ...pick(false), ...pairs('--env', flags.env) },
-    secrets: { ...pick(true), ...pairs('--secret', flags.secret) },
+    envs: { ...pick(false), ...envs },
+    secrets: { ...pick(true), ...secrets },
   };
   const changed = ofOptions(flags, () => applyOverrides(task, overrides));
   const flaw = gpus === undefined ? undefined : parseAccelerator(gpus).flaw;
@@ -118,18 +121,34 @@ function pairs(flag: string, given: readonly string[] = []): Record<string, stri
   );
 }
 
-function readEnvFile(file: string): Record<string, string> {
+/**
+ * The variables of a file. Like SkyPilot it passes over a line that it cannot read, and says so, and refuses a name without
+ * `=`, unless an option gives that a value.
+ */
+function readEnvFile(
+  { terminal }: Cli,
+  file: string,
+  given: Readonly<Record<string, string>>,
+): Record<string, string> {
   let text: string;
   try {
     text = readText(file);
   } catch (error) {
     throw error instanceof CliError ? new CliError(`--env-file ${error.message}`) : error;
   }
+  const { entries, unreadable } = parseEnvFile(text, process.env);
+  for (const line of unreadable)
+    terminal.note(
+      `--env-file ${file}:${line}: passed over: it is not NAME=VALUE, or its quote has no end, or text follows that`,
+    );
   return Object.fromEntries(
-    // The mark of UTF-8 would be a part of the first name.
-    Object.entries(parseEnv(text.replace(/^\uFEFF/, ''))).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, value]],
-    ),
+    entries.flatMap(({ name, value, line }) => {
+      if (value !== undefined) return [[name, value]];
+      if (Object.hasOwn(given, name)) return [];
+      throw new CliError(
+        `--env-file ${file}:${line}: ${name} has no value: write ${name}=VALUE, ${name}= for an empty one, or give it with --env ${name}=…`,
+      );
+    }),
   );
 }
 
