@@ -56,6 +56,11 @@ export function staleWords(stale: readonly StaleMount[]): string {
 
 function mountOf(destination: string, written: unknown, found: (source: string) => string): Mount {
   const source = sourceOf(destination, written);
+  if (`${destination}${source}`.includes('\0'))
+    throw new QueueError(
+      'workdir',
+      `file_mounts ${destination.replaceAll('\0', '\\0')}: a path cannot hold a NUL character: take it out`,
+    );
   if (isRemoteSource(source)) return { source, destination };
   if (/^[a-z0-9]+:\/\//i.test(source)) {
     throw new QueueError(

@@ -8,7 +8,7 @@ import { QueueError } from './errors';
 import type { Groups } from './groups';
 import { Repositories } from './repositories';
 import type { SecretBox } from './secrets';
-import { addressWith, draftJob, draftVariants, given, nameOf } from './submit';
+import { addressWith, assertSendable, draftJob, draftVariants, given, nameOf } from './submit';
 import type { SubmitOptions } from './views';
 import type { Workdirs } from './workdirs';
 
@@ -124,6 +124,8 @@ export class Submissions {
     const old = host.job(name, id);
     this.assertPossible(cluster, old);
     const { name: job, priority, demand, spec, sealedSecrets } = old;
+    // An earlier version may have taken what it then could not send.
+    assertSendable({ ...spec, secrets: {} });
     const secrets = spec.git && sealedSecrets !== undefined ? host.secrets.open(sealedSecrets) : {};
     const taken = await this.takeWorkdir(spec, secrets);
     return this.enqueue(cluster, [

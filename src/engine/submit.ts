@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { JobRecord, JobSpec } from '../queue';
-import { fillIn, valuesOf, type Task, type Variant } from '../task';
+import { fieldWithNul, fillIn, valuesOf, type Task, type Variant } from '../task';
 import { demandOf, resourcesText } from './demand';
 import { QueueError } from './errors';
 import { localPath, type Origin } from './localPath';
@@ -11,7 +11,7 @@ import type { SubmitOptions } from './views';
 /** Everything of a new job's record but its number and its sealed secrets. */
 export type JobDraft = Omit<JobRecord, 'id' | 'order' | 'sealedSecrets'>;
 
-/** What becomes a job of a task. @throws QueueError `missing-values`, `workdir` */
+/** What becomes a job of a task. @throws QueueError `missing-values`, `refused`, `workdir` */
 export function draftJob(task: Task, options: SubmitOptions, now: number): JobDraft {
   const missing = [...Object.entries(task.envs), ...Object.entries(task.secrets)].filter(
     ([, value]) => value === null,
@@ -22,6 +22,7 @@ export function draftJob(task: Task, options: SubmitOptions, now: number): JobDr
       `the task leaves ${missing.map(([name]) => name).join(', ')} open: give each a value (env ${missing[0]?.[0] ?? ''}=…)`,
     );
   }
+  assertSendable(task);
   const envs = given(task.envs);
   const demand =
     options.phase === 'setup'
@@ -63,6 +64,7 @@ export function draftVariants(
 ): JobDraft[] {
   const variedBy = ({ envs }: Variant): Task => ({ ...task, envs: { ...task.envs, ...envs } });
   const draft = draftJob(variedBy(variants[0]), options, now);
+  for (const { envs } of variants) assertSendable({ envs, secrets: {} });
   return variants.map((variant, index) => ({
     ...draft,
     uuid: index === 0 ? draft.uuid : randomUUID(),
@@ -79,6 +81,16 @@ export function draftVariants(
 export function nameOf({ name }: Task, { file }: Pick<SubmitOptions, 'file'>): string {
   if (name !== undefined) return name;
   return file === undefined ? 'sky-cmd' : path.basename(file).replace(/(\.(task|sky))?\.ya?ml$/i, '');
+}
+
+/** @throws QueueError `refused` for what no node can be sent: a client may have made the task by other means than a file */
+export function assertSendable(task: Parameters<typeof fieldWithNul>[0]): void {
+  const field = fieldWithNul(task);
+  if (field !== undefined)
+    throw new QueueError(
+      'refused',
+      `${field} of the task holds a NUL character, which no script and no variable can hold: take it out`,
+    );
 }
 
 /** Values that are all there. */

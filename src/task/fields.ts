@@ -1,5 +1,6 @@
 import { CONFIG_SHAPE, POOL_SHAPE, SERVICE_SHAPE, STORAGE_SHAPE } from './cloudFields';
 import { taskNameFlaw } from './names';
+import { nulFlaw } from './nul';
 import { RESOURCES_SHAPE } from './resourceFields';
 import {
   INTERNAL,
@@ -20,6 +21,8 @@ import {
 } from './taskRules';
 
 const TEXT = { type: 'string' } as const;
+/** Text that nodes get. */
+const SENT = { ...TEXT, check: nulFlaw } as const;
 
 function cloud(shape: Shape, doc: string, example: string, more?: Partial<Field>): Field {
   return { shape, doc, example, effect: 'none-on-ssh', ...more };
@@ -48,19 +51,19 @@ export const FIELDS: FieldTable = {
       type: 'union',
       expected: 'a local folder, or a git repository (`url`, `ref`)',
       of: [
-        TEXT,
+        SENT,
         {
           type: 'object',
           required: ['url'],
           fields: {
             url: {
-              shape: TEXT,
+              shape: SENT,
               doc: 'Git URL to clone: by the `git` of this machine, so with the access that you have here.',
               example: 'url: https://github.com/me/project',
               effect: 'own',
             },
             ref: {
-              shape: TEXT,
+              shape: SENT,
               doc: 'Branch, tag or commit; jobs run it as it is at submit.',
               example: 'ref: main',
               effect: 'own',
@@ -123,7 +126,7 @@ export const FIELDS: FieldTable = {
       values: {
         type: 'union',
         expected: 'a local path, a URL, or a storage mapping',
-        of: [TEXT, STORAGE_SHAPE],
+        of: [SENT, STORAGE_SHAPE],
       },
     },
     doc:
@@ -135,7 +138,7 @@ export const FIELDS: FieldTable = {
     anchor: 'file-mounts',
   },
   setup: {
-    shape: TEXT,
+    shape: SENT,
     doc: 'Shell commands that prepare a node; they run before `run` on every node of the job.',
     example: 'setup: |\n  pip install -r requirements.txt',
     effect: 'own',
@@ -143,7 +146,7 @@ export const FIELDS: FieldTable = {
     anchor: 'setup',
   },
   run: {
-    shape: TEXT,
+    shape: SENT,
     doc: 'Shell commands of the job; they run on each of its nodes. The last command decides whether it succeeded.',
     example: 'run: |\n  python train.py',
     effect: 'own',

@@ -35,6 +35,7 @@ export const PROBLEM_CODES = {
   'name-not-text': 'YAML reads a name as a truth value or number.',
   'nested-mapping': 'A colon and a space inside a value that is not in quotes.',
   'no-effect': 'A field that does nothing on an SSH cluster.',
+  'nul-character': 'A text holds a NUL (`"\\0"`), which no script, variable or path can hold.',
   'not-a-field': 'A line that is not `field: value`.',
   'not-a-task': 'The document is not a mapping of fields.',
   'out-of-range': 'A number is too small or too large.',

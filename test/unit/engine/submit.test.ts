@@ -13,6 +13,35 @@ function taskOf(text: string): Task {
   return task;
 }
 
+describe('a submitted task that holds a NUL', () => {
+  const options = { cluster: 'c', user: 'me' };
+  const task = { ...taskOf('run: x'), envs: {}, secrets: {} };
+  for (const [field, changed] of [
+    ['run', { run: 'a\0' }],
+    ['setup', { setup: '\0' }],
+    ['envs.A', { envs: { A: '\0' } }],
+    ['secrets.B', { secrets: { A: 'x', B: 'b\0' } }],
+    ['secrets.B\\0', { secrets: { 'B\0': 'b' } }],
+  ] as const)
+    it(`in ${field} is refused`, () =>
+      assert.throws(() => draftJob({ ...task, ...changed }, options, 0), {
+        code: 'refused',
+        message: `${field} of the task holds a NUL character, which no script and no variable can hold: take it out`,
+      }));
+
+  it('in one of its variants or its mounts is refused', () => {
+    const variants = [
+      { suffix: 'a', envs: { A: '1' } },
+      { suffix: 'b', envs: { A: '\0' } },
+    ] as const;
+    assert.throws(() => draftVariants(task, [...variants], options, 0), /envs\.A .* NUL/);
+    assert.throws(
+      () => mountsOf({ ...task, envs: { A: '\0' }, fileMounts: { '/x$A': 's3://b' } }, {}),
+      /file_mounts \/x\\0: .* NUL/,
+    );
+  });
+});
+
 describe('the paths of a submitted task', () => {
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'cluster-queue-submit-'));
   const here = path.join(root, 'here');
