@@ -287,6 +287,19 @@ describe('parseTask', () => {
     assert.deepEqual(seen('experimental: {}\n'), ['error removed-field <experimental>']);
   });
 
+  it('says where hooks belong, and takes them there without effect', () => {
+    const hooks = 'hooks: [{run: echo, events: [stop, preemption], timeout: 60}]';
+    for (const text of [`resources: {${hooks}}`, `resources: {any_of: [{${hooks}}]}`]) {
+      assert.deepEqual(seen(text), ['error unknown-field <hooks>']);
+      assert.match(parseTask(text).problems[0]?.message ?? '', /`config\.hooks`, at the top level/);
+    }
+    assert.deepEqual(seen(`config: {${hooks}}`), ['information no-effect <config>']);
+    assert.deepEqual(seen('config: {hooks: [{run: echo, events: [up]}]}'), [
+      'information no-effect <config>',
+      'error bad-value <up>',
+    ]);
+  });
+
   it('takes values of envs where SkyPilot puts them in', () => {
     assert.deepEqual(
       seen('envs: {S: s3}\nfile_mounts: {/a: {store: "${S}"}}').filter((line) => line.startsWith('error')),
