@@ -177,11 +177,16 @@ export class Submissions {
     if (workdir === undefined) return {};
     const { leaveOutGit, workdirs } = this.host;
     if (!git) return { snapshot: await workdirs.take(workdir, { leaveOutGit }) };
-    return this.repositories.with(addressWith(secrets, workdir), git.ref, async ({ folder, commit }) => ({
-      // What is in a commit belongs to it, also where an ignore file names it.
-      snapshot: await workdirs.take(folder, { leaveOutGit, ignoreFiles: false }),
-      git: { ...git, commit },
-    }));
+    return this.repositories.with(
+      addressWith(secrets, workdir),
+      git.ref,
+      async ({ folder, commit }) => ({
+        // What is in a commit belongs to it, also where an ignore file names it.
+        snapshot: await workdirs.take(folder, { leaveOutGit, ignoreFiles: false }),
+        git: { ...git, commit },
+      }),
+      workdir,
+    );
   }
 
   /**
