@@ -30,7 +30,7 @@ export const PROBLEM_CODES = {
   'missing-colon': 'A field without its colon.',
   'missing-comma': 'A comma is missing in brackets.',
   'missing-field': 'A mapping lacks a field that it needs.',
-  'missing-path': 'A local folder or file does not exist.',
+  'missing-path': 'A local folder or file does not exist, or a `workdir` is a file.',
   'missing-space': 'A colon without a space after it.',
   'name-not-text': 'YAML reads a name as a truth value or number.',
   'nested-mapping': 'A colon and a space inside a value that is not in quotes.',
