@@ -1,6 +1,7 @@
 import type { NodeDefinition } from '../cluster';
 import { mountsOf } from '../control/mounts';
 import { demandOf, isRemoteSource } from '../engine';
+import type { Origin } from '../engine/localPath';
 import { demandWords } from '../queue';
 import type { Task } from '../task';
 import type { QueueCli } from './withQueue';
@@ -11,12 +12,12 @@ export interface Plan {
   /** Candidates; none for a cluster that is there. */
   readonly nodes: readonly NodeDefinition[];
   readonly task: Task;
-  readonly file: string | undefined;
+  readonly origin: Origin;
   readonly all: boolean;
 }
 
 /** What a launch would do, a step a line. Which hosts fit is known only when they were connected to. */
-export function planLines({ queue }: QueueCli, { name, nodes, task, file, all }: Plan): string[] {
+export function planLines({ queue }: QueueCli, { name, nodes, task, origin, all }: Plan): string[] {
   const view = queue.view(name);
   const there = nodes.length === 0 ? queue.definition(name).nodes : nodes;
   const names = there.map((node) => node.name).join(', ');
@@ -28,7 +29,7 @@ export function planLines({ queue }: QueueCli, { name, nodes, task, file, all }:
   const found = `connect to ${name} (${names}), and see that ${count} there can have ${demand}`;
   return [
     view && view.launch?.name !== 'connect' ? found : made,
-    ...mountsOf(task, file).map(({ source, destination }) =>
+    ...mountsOf(task, origin).map(({ source, destination }) =>
       isRemoteSource(source) ? `fetch ${source} to ${destination}` : `place ${source} as ${destination}`,
     ),
     ...(task.setup === undefined ? [] : ['run setup on all its nodes']),

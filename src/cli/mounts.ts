@@ -1,5 +1,5 @@
 import { staleMountsOf, staleWords } from '../control';
-import type { readTask } from './readTask';
+import type { ReadTask } from './readTask';
 import type { MountFlags } from './taskOptions';
 import { settled, type QueueCli } from './withQueue';
 
@@ -7,10 +7,10 @@ import { settled, type QueueCli } from './withQueue';
 export async function tendMounts(
   cli: QueueCli,
   cluster: string,
-  { task, file }: ReturnType<typeof readTask>,
+  read: ReadTask,
   { syncMounts }: MountFlags,
 ): Promise<void> {
-  const stale = await staleMountsOf(cli.queue, cluster, task, file);
+  const stale = await staleMountsOf(cli.queue, cluster, read.task, read);
   if (stale.length === 0) return;
   const words = `file_mounts: ${staleWords(stale)}`;
   if (syncMounts !== true) {

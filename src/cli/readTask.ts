@@ -1,6 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { parseEnv } from 'node:util';
 import {
   applyOverrides,
   commandTask,
@@ -12,6 +11,7 @@ import {
   type Task,
   type TaskOverrides,
 } from '../task';
+import { parseEnvFile } from './envFile';
 import { CliError, readText, UsageError } from './errors';
 import { gitWorkdir } from './gitWorkdir';
 import { inlineCommand } from './inlineCommand';
@@ -20,12 +20,17 @@ import { problemLines } from './problemLines';
 import type { TaskFlags } from './taskOptions';
 import type { Cli } from './withQueue';
 
+/** A task, and where it comes from; neither file nor folders when it was given as a command. */
+export interface ReadTask {
+  readonly task: Task;
+  /** Absolute path. */
+  readonly file?: string;
+  /** As `SubmitOptions.folders`: the current one first, as for SkyPilot, then the one that the file is in. */
+  readonly folders?: readonly string[];
+}
+
 /** The task that a command line means: of a file, or of a command, with or without `--` before it. @throws CliError, UsageError */
-export function readTask(
-  cli: Cli,
-  words: readonly string[],
-  flags: TaskFlags,
-): { task: Task; file?: string } {
+export function readTask(cli: Cli, words: readonly string[], flags: TaskFlags): ReadTask {
   const { command } = cli;
   if (command !== undefined) {
     if (words.length > 0) throw new UsageError('give a task file, or a command after --, not both');
@@ -52,20 +57,32 @@ export function readTask(
   if (!task) throw new CliError(`${file} has mistakes: nothing was queued`);
   if (taskCount > 1)
     throw new CliError(`${file} holds ${taskCount} tasks, and exec takes one: put each in a file of its own`);
-  return { task: overridden(cli, task, flags), file: full };
+  return {
+    task: overridden(cli, task, flags),
+    file: full,
+    folders: [process.cwd(), path.dirname(full)],
+  };
 }
 
 /** What options ask of machines where there is nothing to run. */
-export function readNoTask(cli: Cli, flags: TaskFlags): { task: Task; file?: undefined } {
+export function readNoTask(cli: Cli, flags: TaskFlags): ReadTask {
   return { task: overridden(cli, EMPTY_TASK, flags) };
 }
 
-function overridden({ terminal }: Cli, task: Task, flags: TaskFlags): Task {
+function overridden(cli: Cli, task: Task, flags: TaskFlags): Task {
+  const { terminal } = cli;
   const { name, gpus, cpus, memory } = flags;
-  const ofFile = flags.envFile === undefined ? {} : readEnvFile('--env-file', flags.envFile);
-  const ofSecretFile = flags.secretFile === undefined ? {} : readEnvFile('--secret-file', flags.secretFile);
+  const envs = pairs('--env', flags.env);
+  const secrets = pairs('--secret', flags.secret);
+  const given = { ...envs, ...secrets };
+  const ofFile =
+    flags.envFile === undefined ? {} : readEnvFile(cli, { flag: '--env-file', file: flags.envFile, given });
+  const ofSecretFile =
+    flags.secretFile === undefined
+      ? {}
+      : readEnvFile(cli, { flag: '--secret-file', file: flags.secretFile, given });
   const git = gitWorkdir(task, flags);
-  const isSecret = (key: string): boolean => key in task.secrets;
+  const isSecret = (key: string): boolean => Object.hasOwn(task.secrets, key);
   const pick = (wanted: boolean): Record<string, string> =>
     Object.fromEntries(Object.entries(ofFile).filter(([key]) => isSecret(key) === wanted));
   const overrides: TaskOverrides = {
@@ -77,8 +94,8 @@ function overridden({ terminal }: Cli, task: Task, flags: TaskFlags): Task {
     ...(flags.priority === undefined ? {} : { priority: priorityOf(flags.priority) }),
     ...(flags.workdir === undefined ? {} : { workdir: folder(flags.workdir) }),
     ...(git === undefined ? {} : { workdir: git }),
-    envs: { ...pick(false), ...pairs('--env', flags.env) },
-    secrets: { ...pick(true), ...ofSecretFile, ...pairs('--secret', flags.secret) },
+    envs: { ...pick(false), ...envs },
+    secrets: { ...pick(true), ...ofSecretFile, ...secrets },
   };
   const changed = ofOptions(flags, () => applyOverrides(task, overrides));
   const flaw = gpus === undefined ? undefined : parseAccelerator(gpus).flaw;
@@ -117,18 +134,33 @@ function pairs(flag: string, given: readonly string[] = []): Record<string, stri
   );
 }
 
-function readEnvFile(flag: string, file: string): Record<string, string> {
+/**
+ * The variables of a file. Like SkyPilot it passes over a line that it cannot read, and says so, and refuses a name without
+ * `=`, unless an option gives that a value.
+ */
+function readEnvFile(
+  { terminal }: Cli,
+  { flag, file, given }: { flag: string; file: string; given: Readonly<Record<string, string>> },
+): Record<string, string> {
   let text: string;
   try {
     text = readText(file);
   } catch (error) {
     throw error instanceof CliError ? new CliError(`${flag} ${error.message}`) : error;
   }
+  const { entries, unreadable } = parseEnvFile(text, process.env);
+  for (const line of unreadable)
+    terminal.note(
+      `${flag} ${file}:${line}: passed over: it is not NAME=VALUE, or its quote has no end, or text follows that`,
+    );
   return Object.fromEntries(
-    // The mark of UTF-8 would be a part of the first name.
-    Object.entries(parseEnv(text.replace(/^\uFEFF/, ''))).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, value]],
-    ),
+    entries.flatMap(({ name, value, line }) => {
+      if (value !== undefined) return [[name, value]];
+      if (Object.hasOwn(given, name)) return [];
+      throw new CliError(
+        `${flag} ${file}:${line}: ${name} has no value: write ${name}=VALUE, ${name}= for an empty one, or give it with --env ${name}=…`,
+      );
+    }),
   );
 }
 

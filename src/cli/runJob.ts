@@ -3,7 +3,7 @@ import type { JobView } from '../engine';
 import { duration, isFinished, type JobRecord } from '../queue';
 import { EXIT, exitCodeOf } from './exitCodes';
 import { jobJson } from './json';
-import type { readTask } from './readTask';
+import type { ReadTask } from './readTask';
 import { streamLog } from './streamLog';
 import type { LimitFlags, TaskFlags } from './taskOptions';
 import { toneOf } from './terminal';
@@ -22,7 +22,7 @@ const START_MS = 15_000;
 export async function runJob(
   cli: QueueCli,
   cluster: string,
-  { task, file }: ReturnType<typeof readTask>,
+  { task, ...origin }: ReadTask,
   flags: RunFlags & { readonly after?: readonly number[] },
 ): Promise<number> {
   const { limitsOf } = await import('./limits');
@@ -31,7 +31,7 @@ export async function runJob(
   const record = await cli.queue.submit(task, {
     cluster,
     user: userName(),
-    ...(file === undefined ? {} : { file }),
+    ...origin,
     ...(flags.after === undefined ? {} : { after: flags.after }),
     ...limitsOf(flags),
   });

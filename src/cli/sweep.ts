@@ -4,7 +4,7 @@ import { UsageError } from './errors';
 import { jobJson } from './json';
 import { limitsOf } from './limits';
 import { wholeNumber } from './numbers';
-import { readTask } from './readTask';
+import { readTask, type ReadTask } from './readTask';
 import { started, type RunFlags } from './runJob';
 import type { SweepFlags } from './taskOptions';
 import { settled, type Cli, type QueueCli } from './withQueue';
@@ -14,7 +14,7 @@ type SweepRun = RunFlags & SweepFlags & { readonly after?: readonly number[] };
 
 /** A task and what of it is to be queued: once, or once for each variant. */
 export interface Wanted {
-  readonly read: ReturnType<typeof readTask>;
+  readonly read: ReadTask;
   readonly variants?: readonly Variant[];
 }
 
@@ -37,7 +37,7 @@ export function readWanted(cli: Cli, words: readonly string[], flags: SweepRun):
 export async function runSweep(
   cli: QueueCli,
   cluster: string,
-  { task, file }: Wanted['read'],
+  { task, ...origin }: Wanted['read'],
   variants: readonly Variant[],
   flags: SweepRun,
 ): Promise<number> {
@@ -46,7 +46,7 @@ export async function runSweep(
   const { id } = await queue.submitGroup(task, variants, {
     cluster,
     user: userName(),
-    ...(file === undefined ? {} : { file }),
+    ...origin,
     ...(flags.after === undefined ? {} : { after: flags.after }),
     ...limitsOf(flags),
   });

@@ -15,7 +15,7 @@ import type { SubmitOptions } from '../engine';
 import type { Command, CommandContext } from './context';
 import { tendMounts } from './mounts';
 import { pickCluster } from './pick';
-import { askValues, readTask, taskFile, trusted } from './taskFile';
+import { askValues, originOf, readTask, taskFile, trusted } from './taskFile';
 
 // As for `cq exec --retries`.
 const MOST_RETRIES = 1000;
@@ -51,11 +51,12 @@ export const execManyCommand: Command = {
     const place = await askPlace(context, document);
     if (!place) return;
     const { queue, cluster } = place;
-    if (!(await tendMounts(queue, cluster, task, document.fileName))) return;
-    const { id } = await queue.submitGroup(applyOverrides(open, values), variants, {
+    const whole = applyOverrides(open, values);
+    if (!(await tendMounts(queue, cluster, whole, document))) return;
+    const { id } = await queue.submitGroup(whole, variants, {
       cluster,
       user: userName(),
-      file: document.fileName,
+      ...originOf(document),
     });
     void vscode.window.showInformationMessage(
       vscode.l10n.t('jobs {0} to {1} queued on {2}', id, id + variants.length - 1, cluster),
@@ -108,12 +109,13 @@ async function exec(context: CommandContext, target: unknown, withOptions: boole
   const place = await askPlace(context, document);
   if (!place) return;
   const { queue, cluster } = place;
-  if (!(await tendMounts(queue, cluster, task, document.fileName))) return;
-  const record = await queue.submit(applyOverrides(task, { ...options.overrides, ...values }), {
+  const whole = applyOverrides(task, { ...options.overrides, ...values });
+  if (!(await tendMounts(queue, cluster, whole, document))) return;
+  const record = await queue.submit(whole, {
     ...options.limits,
     cluster,
     user: userName(),
-    file: document.fileName,
+    ...originOf(document),
   });
   const shown = context.logs.show(cluster, record.id);
   void vscode.window.showInformationMessage(vscode.l10n.t('job {0} queued on {1}', record.id, cluster));

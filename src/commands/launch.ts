@@ -7,7 +7,7 @@ import { applyOverrides, type Task } from '../task';
 import { readSettings } from '../window';
 import { askClusterName, pickHosts } from './addCluster';
 import { targets, type Command, type CommandContext } from './context';
-import { askValues, readTask, taskFile, trusted } from './taskFile';
+import { askValues, originOf, readTask, taskFile, trusted } from './taskFile';
 
 /** Launch Cluster…: makes a cluster of hosts that fit a task file, sets them up, and queues the task. */
 export const launchCommand: Command = {
@@ -62,7 +62,7 @@ async function launchFile(
   const request = {
     ...where,
     task: applyOverrides(task, values),
-    file: document.fileName,
+    ...originOf(document),
     user: userName(),
   };
   const launched = await vscode.window.withProgress(

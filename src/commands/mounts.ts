@@ -2,13 +2,19 @@ import * as vscode from 'vscode';
 import type { Queue } from '../control';
 import { staleMountsOf, staleWords } from '../control/mounts';
 import type { Task } from '../task';
+import { originOf } from './taskFile';
 
 /**
  * Says which `file_mounts` are not on the nodes as they are now, and offers to place them before the task runs. False: the
  * user does not want to run it.
  */
-export async function tendMounts(queue: Queue, cluster: string, task: Task, file: string): Promise<boolean> {
-  const stale = await staleMountsOf(queue, cluster, task, file);
+export async function tendMounts(
+  queue: Queue,
+  cluster: string,
+  task: Task,
+  document: vscode.TextDocument,
+): Promise<boolean> {
+  const stale = await staleMountsOf(queue, cluster, task, originOf(document));
   if (stale.length === 0) return true;
   const sync = vscode.l10n.t('Sync and Run');
   const asItIs = vscode.l10n.t('Run as Is');

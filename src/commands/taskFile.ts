@@ -24,6 +24,16 @@ export async function taskFile(target: unknown): Promise<vscode.TextDocument | u
   return undefined;
 }
 
+/**
+ * A task file, and where relative paths in it are looked for: beside it, then in the workspace folder that it is in, which
+ * is where a terminal opens and `sky` would look.
+ */
+export function originOf({ fileName, uri }: vscode.TextDocument): { file: string; folders: string[] } {
+  const workspace = vscode.workspace.getWorkspaceFolder(uri)?.uri.fsPath;
+  const beside = path.dirname(fileName);
+  return { file: fileName, folders: workspace === undefined ? [beside] : [beside, workspace] };
+}
+
 /** The file's task, or undefined after its first mistake was shown. */
 export async function readTask(document: vscode.TextDocument): Promise<Task | undefined> {
   const { task, problems, taskCount } = parseTask(document.getText());

@@ -18,8 +18,10 @@ export interface LaunchRequest {
   /** Takes every candidate that can be used: there is no task that says how many. */
   readonly all?: boolean;
   readonly task: Task;
-  /** Absolute path of the task file; relative paths in it are taken from its folder. */
+  /** Absolute path of the task file. */
   readonly file?: string;
+  /** As `SubmitOptions.folders`. */
+  readonly folders?: readonly string[];
   readonly user: string;
   /** Time limit and retries of the task itself; its setup has none. */
   readonly limits?: Pick<SubmitOptions, 'timeoutS' | 'retries'>;
@@ -68,8 +70,8 @@ export async function launch(
 ): Promise<Launched> {
   const { name, task, file } = request;
   // A mistake in the task must change nothing of a cluster whose jobs run well.
-  requireSources(task, file);
-  const mounts = mountsOf(task, file);
+  requireSources(task, request);
+  const mounts = mountsOf(task, request);
   const before = queue.view(name)?.launch;
   const passedOver = await connect(queue, request, watcher);
   // The same launch once more: what it placed before it failed is there.
@@ -172,8 +174,13 @@ async function enqueue(
   request: LaunchRequest,
   uuids: LaunchJobs,
 ): Promise<Pick<Launched, 'setup' | 'run'>> {
-  const { name, task, file } = request;
-  const options = { cluster: name, user: request.user, ...(file === undefined ? {} : { file }) };
+  const { name, task, file, folders } = request;
+  const options = {
+    cluster: name,
+    user: request.user,
+    ...(file === undefined ? {} : { file }),
+    ...(folders === undefined ? {} : { folders }),
+  };
   const nodes = queue.definition(name).nodes.length;
   const setup =
     task.setup === undefined

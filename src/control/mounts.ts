@@ -1,17 +1,21 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Mount, StaleMount } from '../engine';
 import { QueueError } from '../engine/errors';
-import { localPath } from '../engine/localPath';
+import { localPath, placesOf, type Origin } from '../engine/localPath';
 import { isRemoteSource } from '../engine/remoteMount';
-import type { Task } from '../task';
+import { workdirFolder } from '../engine/submit';
+import { filledMounts, type Task } from '../task';
 import type { Queue } from './queue';
 
 /**
- * The task's `file_mounts`: local paths made absolute, and addresses that the nodes fetch themselves.
- * @throws QueueError `workdir` for what can be neither placed nor fetched
+ * The task's `file_mounts`, with its variables filled in: local paths made absolute, and addresses that the nodes fetch
+ * themselves.
+ * @throws QueueError `workdir` for what is not there, or can be neither placed nor fetched
  */
-export function mountsOf(task: Task, file: string | undefined): Mount[] {
-  return Object.entries(task.fileMounts).map(([destination, written]) => mountOf(destination, written, file));
+export function mountsOf(task: Task, origin: Origin): Mount[] {
+  return Object.entries(filledMounts(task)).map(([destination, written]) =>
+    mountOf(destination, written, (source) => sourcePath(destination, source, origin)),
+  );
 }
 
 /**
@@ -22,11 +26,16 @@ export function staleMountsOf(
   queue: Queue,
   cluster: string,
   task: Task,
-  file: string | undefined,
+  origin: Origin,
 ): Promise<StaleMount[]> {
-  const mounts = Object.entries(task.fileMounts).flatMap(([destination, written]) => {
+  const found = (source: string): string => {
+    const places = placesOf(source, origin);
+    // One that is nowhere is passed over later, unless it was never placed: its user is told that.
+    return places.find((place) => existsSync(place)) ?? places[0];
+  };
+  const mounts = Object.entries(filledMounts(task)).flatMap(([destination, written]) => {
     try {
-      return [mountOf(destination, written, file)];
+      return [mountOf(destination, written, found)];
     } catch (error) {
       if (error instanceof QueueError) return [];
       throw error;
@@ -51,28 +60,39 @@ export function staleWords(stale: readonly StaleMount[]): string {
  * `file_mounts`.
  * @throws QueueError `workdir` with each that is not there, or that can be neither placed nor fetched
  */
-export function requireSources(task: Task, file: string | undefined): void {
-  const flaws = [...workdirFlaw(task, file), ...mountsOf(task, file).flatMap(sourceFlaw)];
+export function requireSources(task: Task, origin: Origin): void {
+  const { workdir } = task;
+  const flaws = [
+    ...(typeof workdir === 'string' ? flawOf(() => workdirFolder(workdir, task, origin)) : []),
+    ...Object.entries(filledMounts(task)).flatMap(([destination, written]) =>
+      flawOf(() => mountOf(destination, written, (source) => sourcePath(destination, source, origin))),
+    ),
+  ];
   if (flaws.length === 0) return;
   throw new QueueError('workdir', `${flaws.join('; ')}. Correct the path, or make what it names`);
 }
 
-function workdirFlaw({ workdir }: Task, file: string | undefined): string[] {
-  if (typeof workdir !== 'string') return [];
-  const full = localPath(workdir, file);
-  return statSync(full, { throwIfNoEntry: false })?.isDirectory() === true
-    ? []
-    : [`the task's workdir ${full} is not a folder of this machine`];
+function flawOf(look: () => unknown): string[] {
+  try {
+    look();
+    return [];
+  } catch (error) {
+    if (error instanceof QueueError) return [error.message];
+    throw error;
+  }
 }
 
-function sourceFlaw({ source, destination }: Mount): string[] {
-  return isRemoteSource(source) || existsSync(source)
-    ? []
-    : [`file_mounts ${destination}: the source ${source} does not exist on this machine`];
+function sourcePath(destination: string, source: string, origin: Origin): string {
+  return localPath(`file_mounts ${destination}: the source`, source, origin);
 }
 
-function mountOf(destination: string, written: unknown, file: string | undefined): Mount {
+function mountOf(destination: string, written: unknown, found: (source: string) => string): Mount {
   const source = sourceOf(destination, written);
+  if (`${destination}${source}`.includes('\0'))
+    throw new QueueError(
+      'workdir',
+      `file_mounts ${destination.replaceAll('\0', '\\0')}: a path cannot hold a NUL character: take it out`,
+    );
   if (isRemoteSource(source)) return { source, destination };
   if (/^[a-z0-9]+:\/\//i.test(source)) {
     throw new QueueError(
@@ -80,7 +100,7 @@ function mountOf(destination: string, written: unknown, file: string | undefined
       `file_mounts ${destination}: nodes can fetch s3://, gs://, r2://, hf:// and https://, but not ${source}; fetch it in setup instead`,
     );
   }
-  return { source: localPath(source, file), destination };
+  return { source: found(source), destination };
 }
 
 /** What a mount copies from. A mapping says so with `mode: COPY`; SkyPilot's default for one is to mount the bucket. */

@@ -95,7 +95,9 @@ export class TaskDiagnostics implements vscode.Disposable {
       );
     set(problems);
     if (uri.scheme === 'untitled') return;
-    void pathProblems(document.getText(), path.dirname(uri.fsPath)).then((missing) => {
+    const workspace = vscode.workspace.getWorkspaceFolder(uri)?.uri.fsPath;
+    const folders = [path.dirname(uri.fsPath), ...(workspace === undefined ? [] : [workspace])];
+    void pathProblems(document.getText(), folders).then((missing) => {
       // The disk answers late: only for the text that was asked about.
       if (missing.length > 0 && !document.isClosed && document.version === version && !this.disposed) {
         set([...problems, ...missing]);

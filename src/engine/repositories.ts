@@ -34,9 +34,16 @@ export class Repositories {
   /**
    * Checks out a branch, tag or commit as it is now (without `ref`, the server's default branch), and does something with it
    * before anybody else may.
+   * @param written The address as errors and the checkout, which goes to nodes, may name it; its login is left out.
    * @throws QueueError `workdir` when there is no git, or in git's words
    */
-  async with<T>(url: string, ref: string | undefined, work: (checkout: Checkout) => Promise<T>): Promise<T> {
+  async with<T>(
+    url: string,
+    ref: string | undefined,
+    work: (checkout: Checkout) => Promise<T>,
+    written = url,
+  ): Promise<T> {
+    const shown = withoutLogin(written);
     const folder = path.join(
       this.dir,
       createHash('sha256')
@@ -47,7 +54,7 @@ export class Repositories {
     const before = this.busy.get(folder) ?? Promise.resolve();
     const turn = before
       .catch(() => undefined)
-      .then(async () => work({ folder, commit: await this.checkOut(folder, url, ref) }));
+      .then(async () => work({ folder, commit: await this.checkOut(folder, url, shown, ref) }));
     this.busy.set(folder, turn);
     try {
       return await turn;
@@ -65,10 +72,14 @@ export class Repositories {
     }
   }
 
-  private async checkOut(folder: string, url: string, ref: string | undefined): Promise<string> {
-    const shown = withoutLogin(url);
+  private async checkOut(
+    folder: string,
+    url: string,
+    shown: string,
+    ref: string | undefined,
+  ): Promise<string> {
     if (ref?.startsWith('-') === true || url.startsWith('-'))
-      throw new QueueError('workdir', `${ref ?? url} is no name that git takes`);
+      throw new QueueError('workdir', `${ref ?? shown} is no name that git takes`);
     const git = (...args: string[]): Promise<Ran> => this.git(folder, url, shown, args);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     // Locks that a killed git left: nobody else works here.
@@ -143,7 +154,12 @@ export class Repositories {
                 `the task's workdir is the git repository ${shown}, but there is no git on this machine: install it, or clone the repository and name that folder`,
               ),
             );
-          else resolve({ code: error ? (error.code ?? null) : 0, stdout, stderr });
+          else
+            resolve({
+              code: error ? (error.code ?? null) : 0,
+              stdout,
+              stderr: withAddress(stderr, url, shown),
+            });
         },
       );
     });
@@ -186,6 +202,11 @@ function refusal(shown: string, { code, stderr }: Ran): QueueError {
 /** An address as anybody may read it. */
 export function withoutLogin(url: string): string {
   return url.replace(/^(https?:\/\/)[^/@]*@/i, '$1');
+}
+
+/** Git's words with the address as it may be shown; git itself leaves a login out of it, or a part of one. */
+function withAddress(said: string, url: string, shown: string): string {
+  return said.replaceAll(url, shown).replaceAll(withoutLogin(url), shown);
 }
 
 /** A git hook or an editor started by git says where its own repository is: ours is another. */

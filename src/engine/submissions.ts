@@ -8,7 +8,7 @@ import { QueueError } from './errors';
 import type { Groups } from './groups';
 import { Repositories } from './repositories';
 import type { SecretBox } from './secrets';
-import { draftJob, given, variedBy } from './submit';
+import { addressWith, assertSendable, draftJob, draftVariants, given, nameOf } from './submit';
 import type { SubmitOptions } from './views';
 import type { Workdirs } from './workdirs';
 
@@ -33,6 +33,9 @@ export interface SubmissionsHost {
   touch(cluster: string, record?: JobRecord): void;
   complain(error: unknown): void;
 }
+
+/** What the workdir of a job was at its submit. */
+type Taken = Pick<JobSpec, 'snapshot' | 'git'>;
 
 /** Makes jobs of tasks: each is on disk, with its workdir as it is now, before whoever asked for it hears of it. */
 export class Submissions {
@@ -91,22 +94,29 @@ export class Submissions {
   ): Promise<JobRecord> {
     const { host } = this;
     const cluster = host.cluster(options.cluster);
-    const draft = draftJob(task, options, host.now());
-    this.assertPossible(cluster, draft);
-    const taken = await this.takeWorkdir(draft.spec);
-    if (Date.now() - this.sweptAt > SWEEP_MS) this.sweep().catch((error: unknown) => host.complain(error));
+    const [first, ...others] = variants ?? [];
+    const drafts = first
+      ? draftVariants(task, [first, ...others], options, host.now())
+      : [draftJob(task, options, host.now())];
+    for (const draft of drafts.slice(0, 1)) this.assertPossible(cluster, draft);
     const secrets = given(task.secrets);
+    const taken = await this.takeWorkdirs(
+      drafts.map(({ spec }) => spec),
+      secrets,
+    );
+    if (Date.now() - this.sweptAt > SWEEP_MS) this.sweep().catch((error: unknown) => host.complain(error));
     const before = (options.after ?? []).map((id) => host.job(options.cluster, id));
     const after = before.map(({ uuid }) => uuid);
-    const job = {
-      ...draft,
+    const shared = {
       ...(after.length === 0 ? {} : { after, afterIds: options.after ?? [] }),
-      spec: { ...draft.spec, ...taken, ...setUp(cluster, draft.spec, taken.snapshot, before) },
       ...(Object.keys(secrets).length === 0 ? {} : { sealedSecrets: host.secrets.seal(secrets) }),
     };
-    return variants === undefined
-      ? this.enqueue(cluster, [job])
-      : this.enqueue(cluster, variedBy(job, variants), job.name);
+    const jobs = drafts.map((draft, index) => ({
+      ...draft,
+      ...shared,
+      spec: { ...draft.spec, ...taken[index], ...setUp(cluster, draft.spec, taken[index]?.snapshot, before) },
+    }));
+    return this.enqueue(cluster, jobs, variants && nameOf(task, options));
   }
 
   private async runNew(name: string, id: number, user: string, uuid: string): Promise<JobRecord> {
@@ -115,7 +125,10 @@ export class Submissions {
     const old = host.job(name, id);
     this.assertPossible(cluster, old);
     const { name: job, priority, demand, spec, sealedSecrets } = old;
-    const taken = await this.takeWorkdir(spec);
+    // An earlier version may have taken what it then could not send.
+    assertSendable({ ...(spec.run === undefined ? {} : { run: spec.run }), envs: spec.envs, secrets: {} });
+    const secrets = spec.git && sealedSecrets !== undefined ? host.secrets.open(sealedSecrets) : {};
+    const taken = await this.takeWorkdir(spec, secrets);
     return this.enqueue(cluster, [
       {
         uuid,
@@ -141,16 +154,40 @@ export class Submissions {
     if (refusal !== undefined) throw new QueueError('refused', `${cluster} can never run this: ${refusal}`);
   }
 
+  /** As `takeWorkdir`, for each of many; a workdir that several have is taken once. */
+  private async takeWorkdirs(
+    specs: readonly JobSpec[],
+    secrets: Readonly<Record<string, string>>,
+  ): Promise<Taken[]> {
+    const known = new Map<string, Taken>();
+    const taken: Taken[] = [];
+    for (const spec of specs) {
+      const key = JSON.stringify([spec.workdir, spec.git]);
+      const one = known.get(key) ?? (await this.takeWorkdir(spec, secrets));
+      known.set(key, one);
+      taken.push(one);
+    }
+    return taken;
+  }
+
   /** The workdir of a new job as it is now: what is to be added to its spec. */
-  private async takeWorkdir({ workdir, git }: JobSpec): Promise<Pick<JobSpec, 'snapshot' | 'git'>> {
+  private async takeWorkdir(
+    { workdir, git }: JobSpec,
+    secrets: Readonly<Record<string, string>>,
+  ): Promise<Taken> {
     if (workdir === undefined) return {};
     const { leaveOutGit, workdirs } = this.host;
     if (!git) return { snapshot: await workdirs.take(workdir, { leaveOutGit }) };
-    return this.repositories.with(workdir, git.ref, async ({ folder, commit }) => ({
-      // What is in a commit belongs to it, also where an ignore file names it.
-      snapshot: await workdirs.take(folder, { leaveOutGit, ignoreFiles: false }),
-      git: { ...git, commit },
-    }));
+    return this.repositories.with(
+      addressWith(secrets, workdir),
+      git.ref,
+      async ({ folder, commit }) => ({
+        // What is in a commit belongs to it, also where an ignore file names it.
+        snapshot: await workdirs.take(folder, { leaveOutGit, ignoreFiles: false }),
+        git: { ...git, commit },
+      }),
+      workdir,
+    );
   }
 
   /**

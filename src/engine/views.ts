@@ -114,8 +114,10 @@ export interface Reorder {
 export interface SubmitOptions {
   readonly cluster: string;
   readonly user: string;
-  /** Absolute path of the task file; relative paths in it are taken from its folder. */
+  /** Absolute path of the task file. */
   readonly file?: string;
+  /** Absolute folders that relative paths of the task are looked for in, in this order; the task file's unless given. */
+  readonly folders?: readonly string[];
   /** Identity of the job, made by who asks: a request sent again under it queues nothing a second time. */
   readonly uuid?: string;
   /** Numbers of jobs of the cluster that must have succeeded before this one starts. */

@@ -14,12 +14,16 @@ export function buildTask(map: MapNode): Task {
     ...workdir(valueOf(map, 'workdir')),
     numNodes: numNodes?.kind === 'scalar' ? numberOf(numNodes.text) : 1,
     ...resourcesOf(valueOf(map, 'resources')),
-    envs: variables(valueOf(map, 'envs')),
-    secrets: variables(valueOf(map, 'secrets')),
+    ...variablesOf(map),
     fileMounts: mounts(valueOf(map, 'file_mounts')),
     ...text(map, 'setup'),
     ...text(map, 'run'),
   };
+}
+
+/** The variables and secrets of a task's document. Throws as `plainData`. */
+export function variablesOf(map: MapNode): Pick<Task, 'envs' | 'secrets'> {
+  return { envs: variables(valueOf(map, 'envs')), secrets: variables(valueOf(map, 'secrets')) };
 }
 
 function text<Key extends string>(map: MapNode, key: Key): Partial<Record<Key, string>> {

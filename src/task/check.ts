@@ -138,6 +138,11 @@ export class ShapeChecker {
       this.problems.error(key, 'removed-field', removed.message);
       return;
     }
+    const misplaced = shape.misplaced ?? {};
+    if (Object.hasOwn(misplaced, key.text)) {
+      this.problems.error(key, 'unknown-field', misplaced[key.text] ?? '');
+      return;
+    }
     const taken = new Set(parent.entries.map((entry) => entry.key.text));
     const offered = Object.entries(shape.fields).filter(
       ([name, field]) => !field.internal && !taken.has(name),

@@ -1,5 +1,6 @@
 import { CONFIG_SHAPE, POOL_SHAPE, SERVICE_SHAPE, STORAGE_SHAPE } from './cloudFields';
 import { taskNameFlaw } from './names';
+import { nulFlaw } from './nul';
 import { RESOURCES_SHAPE } from './resourceFields';
 import {
   INTERNAL,
@@ -21,10 +22,16 @@ import {
 } from './taskRules';
 
 const TEXT = { type: 'string' } as const;
+/** Text that nodes get. */
+const SENT = { ...TEXT, check: nulFlaw } as const;
 
 function cloud(shape: Shape, doc: string, example: string, more?: Partial<Field>): Field {
   return { shape, doc, example, effect: 'none-on-ssh', ...more };
 }
+
+const PLACES =
+  '`cq` takes a relative path from the current folder, as `sky` does, or else from the folder of the task file; VS Code from ' +
+  'that folder, or else from the workspace folder.';
 
 const COST: Shape = { type: 'dict', values: { type: 'number' }, maxEntries: 1 };
 
@@ -45,19 +52,19 @@ export const FIELDS: FieldTable = {
       type: 'union',
       expected: 'a local folder, or a git repository (`url`, `ref`)',
       of: [
-        TEXT,
+        SENT,
         {
           type: 'object',
           required: ['url'],
           fields: {
             url: {
-              shape: TEXT,
+              shape: SENT,
               doc: 'Git URL to clone: by the `git` of this machine, so with the access that you have here.',
               example: 'url: https://github.com/me/project',
               effect: 'own',
             },
             ref: {
-              shape: TEXT,
+              shape: SENT,
               doc: 'Branch, tag or commit; jobs run it as it is at submit.',
               example: 'ref: main',
               effect: 'own',
@@ -66,7 +73,9 @@ export const FIELDS: FieldTable = {
         },
       ],
     },
-    doc: 'Local folder, or a git repository, that is copied to each node of the job as it is at submit; `setup` and `run` start in it. Each job has a copy of its own.',
+    doc:
+      'Local folder, or a git repository, that is copied to each node of the job as it is at submit; `setup` and `run` start in it. ' +
+      `Each job has a copy of its own. \`$NAME\` is filled in from \`envs\` and \`secrets\`. ${PLACES}`,
     example: 'workdir: .',
     effect: 'own',
     values: ['.'],
@@ -118,17 +127,19 @@ export const FIELDS: FieldTable = {
       values: {
         type: 'union',
         expected: 'a local path, a URL, or a storage mapping',
-        of: [TEXT, STORAGE_SHAPE],
+        of: [SENT, STORAGE_SHAPE],
       },
     },
-    doc: 'Files and folders to copy to each node at launch: path on the node → local path, or an `s3://`, `gs://`, `r2://`, `hf://` or `https://` address that each node fetches with a tool of its own.',
+    doc:
+      'Files and folders to copy to each node at launch: path on the node → local path, or an `s3://`, `gs://`, `r2://`, `hf://` or `https://` address that each node fetches with a tool of its own. ' +
+      `\`$NAME\` is filled in on both sides. ${PLACES}`,
     example: 'file_mounts:\n  ~/data/labels.csv: ./labels.csv',
     effect: 'own',
     snippet: '\n  ${1:~/data}: ${2:./data}',
     anchor: 'file-mounts',
   },
   setup: {
-    shape: TEXT,
+    shape: SENT,
     doc: 'Shell commands that prepare the nodes at launch, before `run`. What they make in `workdir` (a venv, data) is in that of every later job on the cluster too.',
     example: 'setup: |\n  pip install -r requirements.txt',
     effect: 'own',
@@ -136,7 +147,7 @@ export const FIELDS: FieldTable = {
     anchor: 'setup',
   },
   run: {
-    shape: TEXT,
+    shape: SENT,
     doc: 'Shell commands of the job; they run on each of its nodes. The last command decides whether it succeeded.',
     example: 'run: |\n  python train.py',
     effect: 'own',

@@ -5,6 +5,7 @@ export { FIELDS, TASK_SHAPE } from './fields';
 export type { Flaw, Parsed } from './grammar';
 export { missingValues } from './missing';
 export { envNameFlaw, taskNameFlaw } from './names';
+export { fieldWithNul, nulFlaw } from './nul';
 export { applyOverrides, commandTask, EMPTY_TASK } from './overrides';
 export { parseTask, type ParsedTask } from './parse';
 export type { Problem, ProblemFix } from './problem';
@@ -30,4 +31,5 @@ export { acceleratorPlaces, localPaths, type AcceleratorPlace, type LocalPathPla
 export { closest } from './suggest';
 export { MOST_VARIANTS, parseAxis, parseSweep, variantsOf, type Axis, type Variant } from './sweep';
 export { parseTimeLimit } from './timeLimit';
+export { fillIn, filledMounts, valuesOf } from './variables';
 export { shellProblems, type ShellParser } from './shell';

@@ -1,8 +1,10 @@
 import { parseAccelerator } from './accelerators';
+import { variablesOf } from './build';
 import { treesOf } from './explainField';
 import { acceleratorEntryText } from './resourceRules';
 import type { AcceleratorRequest } from './task';
 import { valueOf, type MapNode, type Span, type TreeNode } from './tree';
+import { fillIn, hasVariable, valuesOf, type Values } from './variables';
 
 /** An accelerator that a file asks for, and where it does. */
 export interface AcceleratorPlace extends Span {
@@ -11,7 +13,7 @@ export interface AcceleratorPlace extends Span {
   readonly isText: boolean;
 }
 
-/** A path on this machine that a file refers to, as written. */
+/** A path on this machine that a file refers to, with its variables filled in. */
 export interface LocalPathPlace extends Span {
   readonly field: 'workdir' | 'file_mounts';
   readonly path: string;
@@ -49,23 +51,36 @@ function placeOf(text: string, span: Span, isText: boolean): AcceleratorPlace[] 
 
 const URL = /^[a-z][a-z0-9+.-]*:\/\//i;
 
-/** The paths on this machine; URLs and paths with variables in them left out. */
+/** The paths on this machine; URLs, and paths with variables that have no value, left out. */
 export function localPaths(text: string): LocalPathPlace[] {
   return tasksOf(text).flatMap((task) => {
+    const values = valuesIn(task);
     const workdir = valueOf(task, 'workdir');
     const mounts = valueOf(task, 'file_mounts');
     const sources = mounts?.kind === 'map' ? mounts.entries.map(({ value }) => value) : [];
     return [
-      ...(workdir ? pathOf(workdir, 'workdir') : []),
-      ...sources.flatMap((source) => pathOf(source, 'file_mounts')),
+      ...(workdir ? pathOf(workdir, 'workdir', values) : []),
+      ...sources.flatMap((source) => pathOf(source, 'file_mounts', values)),
     ];
   });
 }
 
-function pathOf(node: TreeNode, field: LocalPathPlace['field']): LocalPathPlace[] {
-  if (node.kind !== 'scalar' || node.type !== 'string' || node.text === '') return [];
-  if (URL.test(node.text) || node.text.includes('$')) return [];
-  return [{ field, path: node.text, start: node.start, end: node.end }];
+function valuesIn(task: MapNode): Values {
+  try {
+    return valuesOf(variablesOf(task));
+  } catch (error) {
+    // Aliases that stand for far too much: the check says so.
+    if (error instanceof RangeError) return {};
+    throw error;
+  }
+}
+
+function pathOf(node: TreeNode, field: LocalPathPlace['field'], values: Values): LocalPathPlace[] {
+  if (node.kind !== 'scalar' || node.type !== 'string') return [];
+  const path = fillIn(node.text, values);
+  // One that has no value here may get it by an option of the command line.
+  if (path === '' || URL.test(path) || hasVariable(path)) return [];
+  return [{ field, path, start: node.start, end: node.end }];
 }
 
 function tasksOf(text: string): MapNode[] {

@@ -45,7 +45,8 @@ function quoted(text: string): string {
     .replaceAll('\\', '\\\\')
     .replaceAll('\n', '\\n')
     .replaceAll('\t', '\\t')
-    .replaceAll('\r', '\\r');
+    .replaceAll('\r', '\\r')
+    .replaceAll('\0', '\\x00');
   return quote + (quote === "'" ? escaped.replaceAll("'", "\\'") : escaped) + quote;
 }
 

@@ -188,9 +188,16 @@ const SINGLE: FieldTable = {
   _no_missing_accel_warnings: INTERNAL,
 };
 
+/** As SkyPilot's `Task.from_yaml_config` has it, since its hooks were made general (pull request 9064). */
+const MISPLACED = {
+  hooks:
+    '`hooks` is not a field of `resources`: SkyPilot takes it as `config.hooks`, at the top level of the task. Move the list there.',
+};
+
 const ALTERNATIVE: ObjectShape = {
   type: 'object',
   fields: { ...accelerators(ONE_ACCELERATOR), ...SINGLE },
+  misplaced: MISPLACED,
   rules: [resourceRules.oneNameForAccelerators, resourceRules.infraOrCloud],
 };
 
@@ -221,5 +228,6 @@ export const RESOURCES_SHAPE: ObjectShape = {
   type: 'object',
   fields: RESOURCE_FIELDS,
   dropsNull: true,
+  misplaced: MISPLACED,
   rules: Object.values(resourceRules),
 };

@@ -44,6 +44,8 @@ export interface ObjectShape extends Common {
   readonly type: 'object';
   readonly fields: FieldTable;
   readonly required?: readonly string[];
+  /** What to say of fields that belong elsewhere. */
+  readonly misplaced?: Readonly<Record<string, string>>;
   /** Unknown fields pass. */
   readonly open?: boolean;
   /** A field with the value null counts as absent. */

@@ -1,5 +1,6 @@
 import type { Flaw } from './grammar';
 import { envNameFlaw } from './names';
+import { nulFlaw } from './nul';
 import type { ProblemList } from './problems';
 import { later } from './resourceRules';
 import { pythonText } from './scalar';
@@ -33,8 +34,11 @@ export function secretRule(map: MapNode, problems: ProblemList): void {
 
 function checkName({ key }: MapEntry, problems: ProblemList, severity: Flaw['severity']): void {
   const name = pythonText(key.type, key.text);
+  const nul = nulFlaw(name);
   const flaw = envNameFlaw(name);
-  if (flaw) {
+  if (nul) {
+    problems.error(key, nul.code, nul.message);
+  } else if (flaw) {
     const fix =
       flaw.replacement === undefined
         ? undefined
@@ -55,6 +59,9 @@ function checkValue({ key, value }: MapEntry, problems: ProblemList, what: 'vari
     problems.report('warning', value, 'value-not-text', message);
   } else if (isNull(value)) {
     problems.report('information', key, 'asks-for-value', `The ${what} has no value: exec asks for it.`);
+  } else {
+    const flaw = nulFlaw(value.text);
+    if (flaw) problems.error(value, flaw.code, flaw.message);
   }
 }
 
@@ -85,6 +92,8 @@ export function wholeFlaw(text: string): Flaw | undefined {
 /** Ends of paths, and buckets that one's own nodes cannot copy. */
 export function fileMountRule(map: MapNode, problems: ProblemList): void {
   for (const { key, value } of map.entries) {
+    const nul = nulFlaw(key.text);
+    if (nul) problems.error(key, nul.code, nul.message);
     if (BUCKET.test(key.text)) {
       problems.error(
         key,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { haveSshd, TestNodes } from '../support/sshd';
 import { Cq } from './cq';
@@ -207,6 +207,29 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     assert.doesNotMatch((await cq.run('queue', 'mycluster', '--json')).stdout, /s3cret/);
   });
 
+  it('takes the paths of a file from here, else from beside it, with its variables filled in', async () => {
+    const sub = path.join(cq.dir, 'sub');
+    for (const [folder, says] of [
+      [path.join(cq.dir, 'code-1'), 'here'],
+      [path.join(sub, 'code-1'), 'beside'],
+      [path.join(sub, 'code-2'), 'only beside'],
+    ] as const) {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(path.join(folder, 'says'), says);
+    }
+    const file = path.join(sub, 'paths.yaml');
+    writeFileSync(file, 'envs: {N: 1}\nworkdir: ./code-${N}\nrun: cat says\n');
+    const exec = (...more: string[]) => cq.run('exec', 'mycluster', file, ...more);
+    assert.equal((await exec()).stdout, 'here');
+    assert.equal((await exec('--env', 'N=2')).stdout, 'only beside');
+    const nowhere = await exec('--env', 'N=3');
+    assert.equal(nowhere.code, 1);
+    assert.match(
+      nowhere.stderr,
+      /workdir \.\/code-3 does not exist: it was looked for as \S+code-3 and as \S+sub\/code-3/,
+    );
+  });
+
   it('is left by Ctrl-C while the job goes on, and says how to come back', async () => {
     const running = cq.start('exec', 'mycluster', '--', 'echo began; sleep 60');
     await running.said(/began/);
@@ -395,9 +418,13 @@ describe('cq with sweeps', function () {
 
   it('makes a job of every combination, each with its own values and name', async () => {
     const file = path.join(cq.dir, 'train.yaml');
+    for (const seed of ['1', '2']) {
+      mkdirSync(path.join(cq.dir, `part-${seed}`));
+      writeFileSync(path.join(cq.dir, `part-${seed}`, 'of'), seed);
+    }
     writeFileSync(
       file,
-      'name: train\nenvs:\n  lr:\n  seed: 0\nrun: echo "$lr $seed $CLUSTER_QUEUE_INDEX/$CLUSTER_QUEUE_COUNT"\n',
+      'name: train\nworkdir: part-$seed\nenvs:\n  lr:\n  seed: 0\nrun: echo "$lr $seed $CLUSTER_QUEUE_INDEX/$CLUSTER_QUEUE_COUNT $(cat of)"\n',
     );
     const swept = await cq.run('exec', 'here', file, '--sweep', 'lr=1e-3,1e-4', '--sweep', 'seed=1..2');
     assert.deepEqual([swept.code, swept.stdout], [0, 'jobs 1 to 4\n'], swept.stderr);
@@ -413,7 +440,8 @@ describe('cq with sweeps', function () {
         { id: 1, name: 'train', size: 4 },
       ]),
     );
-    assert.equal((await cq.run('logs', 'here', '3')).stdout, '1e-4 1 3/4\n');
+    assert.equal((await cq.run('logs', 'here', '3')).stdout, '1e-4 1 3/4 1\n');
+    assert.equal((await cq.run('logs', 'here', '4')).stdout, '1e-4 2 4/4 2\n');
   });
 
   it('holds, releases and cancels a group whole, and nothing else', async () => {

@@ -342,6 +342,19 @@ describe('the words of cq', function () {
     assert.deepEqual([code, stdout], [0, 'lr 2\n'], stderr);
   });
 
+  it('of an env file say which line has no value, and which is passed over', async () => {
+    const env = file('odd.env', "HASH=abc#def # words\nQUOTED='a\n");
+    const passed = await cq.run('exec', 'local', '--env-file', env, '--', 'echo "$HASH"');
+    assert.deepEqual([passed.code, passed.stdout], [0, 'abc#def\n'], passed.stderr);
+    assert.match(passed.stderr, /--env-file \S+odd\.env:2: passed over: .*quote has no end/);
+    const bare = file('bare.env', 'A=1\nB\nC=3\n');
+    const refused = await cq.run('exec', 'local', '--env-file', bare, '--', 'true');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /--env-file \S+bare\.env:2: B has no value: write B=VALUE, B= for an empty/);
+    const given = await cq.run('exec', 'local', '--env-file', bare, '--env', 'B=2', '--', 'echo $A$B$C');
+    assert.deepEqual([given.code, given.stdout], [0, '123\n'], given.stderr);
+  });
+
   for (const [shell, check] of [
     ['bash', ['-n']],
     ['zsh', ['-n']],

@@ -283,7 +283,7 @@ run: |
     const both = task('  ~/m: ./mounted\n  ~/n: ./mounted/a\n');
     const file = path.join(home, 'cluster.yaml');
     const stale = async (given = both): Promise<string> =>
-      staleWords(await staleMountsOf(queue, 'mounted', given, file));
+      staleWords(await staleMountsOf(queue, 'mounted', given, { file }));
     const placed = { ...task('  ~/m: ./mounted\n'), numNodes: 2 };
     await launch(
       queue,

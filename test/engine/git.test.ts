@@ -118,6 +118,21 @@ describe('a workdir that is a git repository', function () {
     assert.equal(await runs(yaml), `three ${third}\n`);
   });
 
+  it('has an address and a ref with variables in them, and tells a secret to git alone', async () => {
+    const values = (name: string): string => `envs: {REF: main}\nsecrets: {NAME: ${name}}\n`;
+    const address = `{url: "file://${world.home}/\${NAME}.git", ref: $REF}`;
+    const { id, spec } = await world.submit('c', values('project') + task(address, 'cat .git/config'));
+    assert.equal(spec.workdir, `file://${world.home}/\${NAME}.git`);
+    assert.equal((await world.ended('c', id)).status, 'SUCCEEDED');
+    assert.doesNotMatch(await world.log('c', id), /project/);
+    const again = await world.engine.runAgain('c', id, 'me');
+    assert.equal((await world.ended('c', again.id)).status, 'SUCCEEDED');
+    await assert.rejects(
+      world.submit('c', values('none') + task(address)),
+      /git repository file:\/\/\S+\/\$\{NAME\}\.git could not be fetched/,
+    );
+  });
+
   it('takes no login of an address along', async () => {
     const { Repositories } = await import('../../src/engine/repositories');
     const where = path.join(world.home, 'checkouts');

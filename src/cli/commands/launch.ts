@@ -67,11 +67,11 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       const limits = limitsOf(flags);
       const given = words.length > 0 || cli.command !== undefined;
       const infra = infraOf(flags.infra);
-      const { task: whole, file } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
+      const { task: whole, ...origin } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
       const { applyOverrides } = await import('../../task');
       const task = applyOverrides(flags.setup ? whole : withoutSetup(whole), infra);
       const { requireSources } = await import('../../control/mounts');
-      requireSources(task, file);
+      requireSources(task, origin);
       // Hosts alone are a cluster of all of them: nothing says how many.
       const all = !given && flags.numNodes === undefined;
       end(
@@ -79,7 +79,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
           const { launch, passedOverWords } = await import('../../control');
           // A cluster of this machine would be given its GPUs by that.
           const nodes = await nodesFor(open, flags, task, flags.dryrun === true ? undefined : virtual);
-          if (flags.dryrun === true) return tell(open, { name: flags.cluster, nodes, task, file, all });
+          if (flags.dryrun === true) return tell(open, { name: flags.cluster, nodes, task, all, origin });
           const before = open.queue.view(flags.cluster);
           const wasUp = before !== undefined && before.launch === undefined;
           const launched = await launch(
@@ -91,11 +91,11 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
               all,
               user: userName(),
               limits,
-              ...(file === undefined ? {} : { file }),
+              ...origin,
             },
             { say: (words) => cli.terminal.note(words), signal: open.signal },
           ).catch((error: unknown) => {
-            throw withNextStep(error, open, { name: flags.cluster, wasUp }, file);
+            throw withNextStep(error, open, { name: flags.cluster, wasUp }, origin.file);
           });
           for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
           return followAll(open, [launched.setup, launched.run], flags);

@@ -266,8 +266,42 @@ describe('parseTask', () => {
     );
   });
 
+  it('refuses a NUL, which no node can be sent, at its token', () => {
+    for (const text of [
+      'run: <"\\0">',
+      'setup: <"a\\x00">',
+      'envs: {A: <"\\0">}',
+      'secrets: {A: <"x\\u0000y">}',
+      'secrets: {<"A\\0">: x}',
+      'workdir: <"a\\0">',
+      'workdir: {url: <"a\\0">, ref: <"\\0">}',
+      'file_mounts: {/a: <"\\0">, <"/\\0">: b}',
+    ]) {
+      const tokens = [...text.matchAll(/<([^>]*)>/g)].map(([, token = '']) => token);
+      assert.deepEqual(
+        seen(`${text.replace(/[<>]/g, '')}\n`),
+        tokens.map((token) => `error nul-character <${token}>`),
+        text,
+      );
+    }
+    assert.deepEqual(taskOf('envs: {A: ["\\0"]}').envs, { A: String.raw`['\x00']` });
+  });
+
   it('says what took the place of a field that SkyPilot removed', () => {
     assert.deepEqual(seen('experimental: {}\n'), ['error removed-field <experimental>']);
+  });
+
+  it('says where hooks belong, and takes them there without effect', () => {
+    const hooks = 'hooks: [{run: echo, events: [stop, preemption], timeout: 60}]';
+    for (const text of [`resources: {${hooks}}`, `resources: {any_of: [{${hooks}}]}`]) {
+      assert.deepEqual(seen(text), ['error unknown-field <hooks>']);
+      assert.match(parseTask(text).problems[0]?.message ?? '', /`config\.hooks`, at the top level/);
+    }
+    assert.deepEqual(seen(`config: {${hooks}}`), ['information no-effect <config>']);
+    assert.deepEqual(seen('config: {hooks: [{run: echo, events: [up]}]}'), [
+      'information no-effect <config>',
+      'error bad-value <up>',
+    ]);
   });
 
   it('takes values of envs where SkyPilot puts them in', () => {

@@ -50,7 +50,7 @@ describe('paths of a task file', () => {
   after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
   const codesIn = async (text: string) =>
-    (await pathProblems(text, folder)).map(({ code, start, end }) => `${code} ${text.slice(start, end)}`);
+    (await pathProblems(text, [folder])).map(({ code, start, end }) => `${code} ${text.slice(start, end)}`);
 
   it('are looked for beside the file', async () => {
     assert.deepEqual(
@@ -63,5 +63,22 @@ describe('paths of a task file', () => {
     ]);
     assert.deepEqual(await codesIn('workdir: file\n'), ['missing-path file']);
     assert.deepEqual(await codesIn('workdir: ~/\nname: x\n'), []);
+  });
+
+  it('are looked for with the values of variables in them', async () => {
+    assert.deepEqual(await codesIn('envs: {F: file}\nworkdir: .\nfile_mounts: {~/a: ./$F}\n'), []);
+    assert.deepEqual(await codesIn('envs: {F: no}\nfile_mounts: {~/a: ./$F}\n'), ['missing-path ./$F']);
+  });
+
+  it('are looked for in the workspace folder after that, and each place is named when they are in none', async () => {
+    const workspace = path.join(folder, 'workspace');
+    fs.mkdirSync(path.join(workspace, 'code'), { recursive: true });
+    const said = async (text: string) =>
+      (await pathProblems(text, [folder, workspace])).map(({ message }) => message);
+    assert.deepEqual(await said('workdir: code\n'), []);
+    assert.deepEqual(await said('workdir: none\n'), [
+      `${path.join(folder, 'none')} does not exist, nor does ${path.join(workspace, 'none')}.`,
+    ]);
+    assert.match((await said('workdir: file\n')).join(), /file is not a folder: `workdir` is the folder/);
   });
 });
