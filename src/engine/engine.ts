@@ -77,6 +77,8 @@ const FINISH_MS = 400;
 /** The one owner of the queue's state: takes requests and node events, stores every change, and tells what changed. */
 export class Engine {
   private readonly clusters = new Map<string, ClusterRuntime>();
+  /** Clusters of `clusters` that are about to be none any more. */
+  private readonly removing = new Set<ClusterRuntime>();
   private readonly neighbours = new Neighbours();
   private readonly groups = new Map<string, Groups>();
   private readonly change = new Emitter<QueueChange>();
@@ -123,6 +125,8 @@ export class Engine {
       workdirs,
       now: () => this.now(),
       cluster: (name) => this.cluster(name),
+      accepts: (cluster) =>
+        this.clusters.get(cluster.definition.name) === cluster && !this.removing.has(cluster),
       groups: (name) => this.groups.get(name),
       job: (cluster, id) => this.job(cluster, id).record,
       touch: (cluster, record) => this.touch(cluster, record),
@@ -314,17 +318,26 @@ export class Engine {
     await this.storeDefinition(cluster);
   }
 
-  /** Forgets a cluster; its nodes keep nothing running. @throws QueueError `cluster-busy` while jobs are alive */
+  /**
+   * Forgets a cluster; its nodes keep nothing running. It takes no job from when this is called.
+   * @throws QueueError `cluster-busy` while jobs are alive, `no-cluster`
+   */
   async removeCluster(name: string): Promise<void> {
     const cluster = this.cluster(name);
+    if (this.removing.has(cluster)) throw new QueueError('no-cluster', `${name} is being taken down already`);
     if (cluster.liveJobs > 0)
       throw new QueueError(
         'cluster-busy',
         `${name} has ${cluster.liveJobs} jobs that wait or run: cancel them first`,
       );
     const jobs = this.store.recentJobs(name, Number.MAX_SAFE_INTEGER);
-    await this.store.removeCluster(name);
-    this.forget(name);
+    this.removing.add(cluster);
+    try {
+      await this.store.removeCluster(name);
+      this.forget(name);
+    } finally {
+      this.removing.delete(cluster);
+    }
     this.touch(name);
     await cluster.leave(jobs);
     cluster.close();
