@@ -2,8 +2,9 @@ import type { ClusterDefinition, LaunchState, NodeDefinition, NodesChange } from
 import type { AgentSession, NodeEvent, NodeFacts } from '../node';
 import type { Scheduler } from '../queue';
 import type { Channel, Transport } from '../transport';
-import { inventoryOf } from './inventory';
+import { gpuTrouble, inventoryOf } from './inventory';
 import { NodeLink, type LinkState } from './nodeLink';
+import { UnseenGpus } from './unseenGpus';
 import type { NodeAbout } from './views';
 
 /** Who has a device, in words, and the share of it that is left. */
@@ -45,6 +46,7 @@ export class ClusterNodes {
   private readonly links = new Map<string, NodeLink>();
   /** Nodes that can be talked to but cannot take jobs, and why. */
   private readonly troubled = new Map<string, string>();
+  private readonly unseen = new UnseenGpus((node) => this.lookFor(node));
   /** Nodes with a device that a process outside any queue was seen on. */
   private readonly shared = new Set<string>();
   /** Nodes that have been reached, or not, since there is this object. */
@@ -68,6 +70,7 @@ export class ClusterNodes {
       this.links.get(name)?.close();
       this.links.delete(name);
       this.troubled.delete(name);
+      this.unseen.remove(name);
       this.shared.delete(name);
       this.looks.delete(name);
       this.tried.delete(name);
@@ -156,6 +159,16 @@ export class ClusterNodes {
     if (!current || this.closed) return;
     const now = Date.now() / 1000;
     this.looks.set(node, { facts, aheadS: Math.round((facts.clock ?? now) - now) });
+    const trouble = gpuTrouble(current, facts);
+    if (trouble !== undefined) {
+      // What it had stays known: without it, jobs would be refused that it can run, or get what another has.
+      this.unseen.add(node, `${node} cannot take jobs until its GPUs can be seen: ${trouble}`);
+      this.updateAvailability(node);
+      this.host.changed();
+      return;
+    }
+    this.unseen.remove(node);
+    this.updateAvailability(node);
     const inventory = inventoryOf(current, facts, session.node);
     if (JSON.stringify(inventory) !== JSON.stringify(current.inventory)) {
       const defined = { ...current, inventory };
@@ -169,6 +182,15 @@ export class ClusterNodes {
       this.scheduler.setForeign(node, device.index, foreign?.user);
     }
     this.host.changed();
+  }
+
+  private lookFor(node: string): void {
+    const session = this.session(node);
+    // Else the next session begins with a look.
+    if (!session) return;
+    this.probe(node, session).catch(() => {
+      if (this.session(node) === session) this.unseen.again(node);
+    });
   }
 
   /** Looks again at nodes where somebody used a device: that may be over, and a job may wait for it. */
@@ -266,10 +288,9 @@ export class ClusterNodes {
   }
 
   linkState(node: string): LinkState {
-    const trouble = this.troubled.get(node);
-    return trouble === undefined
-      ? (this.links.get(node)?.state ?? { state: 'idle' })
-      : { state: 'down', message: trouble };
+    const link = this.links.get(node)?.state ?? { state: 'idle' };
+    const trouble = this.troubleOf(node);
+    return trouble === undefined || link.state !== 'up' ? link : { state: 'down', message: trouble };
   }
 
   /** Why nodes cannot be used, in a few words; undefined when they can. */
@@ -280,7 +301,7 @@ export class ClusterNodes {
     if (connecting.length > 0 && down.length + connecting.length === states.length) {
       return `connecting to ${connecting.map(({ node }) => node).join(', ')}`;
     }
-    const [trouble] = this.troubled.values();
+    const [trouble = this.unseen.first] = this.troubled.values();
     if (trouble !== undefined) return trouble;
     const [first] = down;
     return first && first.state.state === 'down'
@@ -288,8 +309,13 @@ export class ClusterNodes {
       : undefined;
   }
 
+  private troubleOf(node: string): string | undefined {
+    return this.unseen.of(node) ?? this.troubled.get(node);
+  }
+
   close(): void {
     this.closed = true;
+    this.unseen.close();
     for (const timer of this.timers) clearTimeout(timer);
     for (const link of this.links.values()) link.close();
   }
@@ -339,7 +365,7 @@ export class ClusterNodes {
   private updateAvailability(node: string): void {
     const defined = this.find(node);
     if (!defined) return;
-    const up = this.links.get(node)?.state.state === 'up' && !this.troubled.has(node);
+    const up = this.links.get(node)?.state.state === 'up' && this.troubleOf(node) === undefined;
     this.scheduler.setNodeState(node, !up ? 'down' : defined.draining === true ? 'draining' : 'up');
   }
 

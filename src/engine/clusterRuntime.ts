@@ -308,17 +308,21 @@ export class ClusterRuntime {
     return this.waiting.get(uuid)?.cancelling === true && this.staging.isReached(uuid);
   }
 
-  /** Begins to end jobs, whatever they do. */
-  cancel(records: readonly JobRecord[]): void {
+  /** Begins to end jobs, whatever they do; resolves when it is stored that they are to. */
+  async cancel(records: readonly JobRecord[]): Promise<void> {
     const runs = records.flatMap(({ uuid }) => this.runs.get(uuid) ?? []);
     // Those that wait go first: a node would start them when one of the others ends.
-    const waited = records.filter(({ uuid }) => !this.runs.has(uuid) && this.waiting.cancel(uuid));
+    const waited = records.flatMap(({ uuid }) =>
+      this.runs.has(uuid) ? [] : (this.waiting.cancel(uuid) ?? []),
+    );
     this.staging.flushRecalls();
-    for (const run of runs) {
-      void this.update(run, { cancelling: true });
+    const durable = runs.map((run) => {
+      const stored = this.update(run, { cancelling: true });
       run.cancel();
-    }
+      return stored;
+    });
     if (waited.length > 0) this.pump();
+    await Promise.all([...waited, ...durable]);
   }
 
   /** Connects to all nodes that are not; with `now`, at once also those that wait for their next try. */

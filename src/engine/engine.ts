@@ -14,6 +14,7 @@ import type { Task, Variant } from '../task';
 import { LocalTransport, SshTransport, type Channel, type Prompter, type Transport } from '../transport';
 import { ClusterRuntime, type ClusterHost } from './clusterRuntime';
 import { Emitter } from './emitter';
+import { Endings } from './endings';
 import { QueueError } from './errors';
 import { Groups } from './groups';
 import { agreedSetting } from './agreedSetting';
@@ -76,6 +77,8 @@ const FINISH_MS = 400;
 /** The one owner of the queue's state: takes requests and node events, stores every change, and tells what changed. */
 export class Engine {
   private readonly clusters = new Map<string, ClusterRuntime>();
+  /** Clusters of `clusters` that are about to be none any more. */
+  private readonly removing = new Set<ClusterRuntime>();
   private readonly neighbours = new Neighbours();
   private readonly groups = new Map<string, Groups>();
   private readonly change = new Emitter<QueueChange>();
@@ -85,6 +88,7 @@ export class Engine {
   private readonly logLimits: LogLimits;
   private readonly logs: JobLogs;
   private readonly placer: MountPlacer;
+  private readonly endings: Endings;
   private readonly submissions: Submissions;
   private flushing = false;
   private closing: Promise<void> | undefined;
@@ -121,10 +125,17 @@ export class Engine {
       workdirs,
       now: () => this.now(),
       cluster: (name) => this.cluster(name),
+      accepts: (cluster) =>
+        this.clusters.get(cluster.definition.name) === cluster && !this.removing.has(cluster),
       groups: (name) => this.groups.get(name),
       job: (cluster, id) => this.job(cluster, id).record,
       touch: (cluster, record) => this.touch(cluster, record),
       complain: (error) => this.complain(error),
+    });
+    this.endings = new Endings(store, (before, record) => {
+      if (this.closed) return;
+      this.recount(record);
+      this.changed(before, record, record);
     });
     this.placer = new MountPlacer(workdirs, (cluster) => this.storeDefinition(cluster));
     this.logs = new JobLogs({
@@ -307,17 +318,26 @@ export class Engine {
     await this.storeDefinition(cluster);
   }
 
-  /** Forgets a cluster; its nodes keep nothing running. @throws QueueError `cluster-busy` while jobs are alive */
+  /**
+   * Forgets a cluster; its nodes keep nothing running. It takes no job from when this is called.
+   * @throws QueueError `cluster-busy` while jobs are alive, `no-cluster`
+   */
   async removeCluster(name: string): Promise<void> {
     const cluster = this.cluster(name);
+    if (this.removing.has(cluster)) throw new QueueError('no-cluster', `${name} is being taken down already`);
     if (cluster.liveJobs > 0)
       throw new QueueError(
         'cluster-busy',
         `${name} has ${cluster.liveJobs} jobs that wait or run: cancel them first`,
       );
     const jobs = this.store.recentJobs(name, Number.MAX_SAFE_INTEGER);
-    await this.store.removeCluster(name);
-    this.forget(name);
+    this.removing.add(cluster);
+    try {
+      await this.store.removeCluster(name);
+      this.forget(name);
+    } finally {
+      this.removing.delete(cluster);
+    }
     this.touch(name);
     await cluster.leave(jobs);
     cluster.close();
@@ -472,7 +492,8 @@ export class Engine {
 
   /**
    * Begins to cancel jobs and returns those that were alive. When it resolves, those that wait are cancelled, but for such
-   * as nodes may start that cannot be reached.
+   * as nodes may start that cannot be reached, and all of it is on disk.
+   * @throws StoreError when the disk says no; jobs end all the same, and that is stored as soon as it can be
    */
   async cancel(cluster: string, ids: JobsOf | 'all'): Promise<JobRecord[]> {
     const runtime = this.cluster(cluster);
@@ -483,7 +504,9 @@ export class Engine {
           ? this.liveOfGroup(cluster, ids.group)
           : ids.map((id) => this.job(cluster, id).record);
     const live = records.filter(({ status }) => !isFinished(status));
-    runtime.cancel(live);
+    const durable = runtime.cancel(live);
+    // Waited for below.
+    durable.catch(() => undefined);
     const leaving = (): boolean => live.some(({ uuid }) => runtime.isLeaving(uuid));
     if (leaving()) {
       await new Promise<void>((resolve) => {
@@ -494,6 +517,8 @@ export class Engine {
         });
       });
     }
+    await durable;
+    await Promise.all(live.map(({ uuid }) => this.endings.durable(uuid)));
     return live;
   }
 
@@ -538,6 +563,7 @@ export class Engine {
     for (const cluster of this.clusters.values()) cluster.close();
     await this.history.close();
     await this.logs.close();
+    await this.endings.close();
     await this.store.close();
   }
 
@@ -625,20 +651,30 @@ export class Engine {
   }
 
   private patch(before: JobRecord, patch: JobPatch, urgency?: Urgency): Promise<void> {
-    const { group } = before;
-    const groups = this.groups.get(before.cluster);
-    const durable = this.store.updateJob(before.uuid, patch, urgency);
-    if (group && patch.status) groups?.moved(before, before.status, patch.status);
-    durable.catch((error: unknown) => {
-      // It was taken back in memory, with all that came after it.
-      if (group && !this.closed) groups?.recount(group);
-      // What was under way when the queue was closed is nobody's trouble: nothing is sent before it is stored.
-      if (!this.closed) this.complain(error);
-    });
     const record = { ...before, ...patch };
+    const durable =
+      patch.status !== undefined && isFinished(patch.status)
+        ? this.endings.write(record, patch, urgency)
+        : this.store.updateJob(before.uuid, patch, urgency);
+    if (patch.status) this.groups.get(before.cluster)?.moved(before, before.status, patch.status);
+    durable.catch((error: unknown) => {
+      // What was under way when the queue was closed is nobody's trouble: nothing is sent before it is stored.
+      if (this.closed) return;
+      // It was taken back in memory, with all that came after it.
+      this.recount(before);
+      this.complain(error);
+    });
+    this.changed(before, record, patch);
+    return durable;
+  }
+
+  private recount({ cluster, group }: JobRecord): void {
+    if (group) this.groups.get(cluster)?.recount(group);
+  }
+
+  private changed(before: JobRecord, record: JobRecord, patch: JobPatch): void {
     this.touch(record.cluster, record);
     this.logs.changed(before, record, patch);
-    return durable;
   }
 
   private found(uuid: string): JobRecord | undefined {

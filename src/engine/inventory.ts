@@ -11,6 +11,10 @@ import {
 import { gpuNameMatches } from '../cluster/gpuNames';
 import type { NodeFacts } from '../node';
 
+const VIRTUAL = 'virtual-';
+// What nvidia-smi says, failing, on a machine with its driver and no GPU; or where the last has fallen off the bus.
+const NONE = 'No devices were found';
+
 /** What a node has for jobs, of what its probe found; `nodeId` is the node's own name for itself. */
 export function inventoryOf(node: NodeDefinition, facts: NodeFacts, nodeId: string): NodeInventory {
   const { limits } = node;
@@ -22,13 +26,24 @@ export function inventoryOf(node: NodeDefinition, facts: NodeFacts, nodeId: stri
   };
 }
 
+/**
+ * The words of nvidia-smi where it fails and the node has GPUs all the same: it had some, or is said to have some. What is said
+ * counts for nothing then: under other leases, a device could be given twice.
+ */
+export function gpuTrouble({ virtual, inventory }: NodeDefinition, facts: NodeFacts): string | undefined {
+  if (facts.trouble === undefined || facts.gpus.length > 0) return undefined;
+  const had = inventory?.devices.some(({ lease }) => !lease.startsWith(VIRTUAL)) === true;
+  const fails = !facts.trouble.includes(NONE);
+  return had || (virtual !== undefined && fails) ? facts.trouble : undefined;
+}
+
 /** The declared GPUs count only where none are found. */
 function devicesOf({ virtual }: NodeDefinition, facts: NodeFacts, nodeId: string): DeviceInventory[] {
   if (virtual && facts.gpus.length === 0) {
     return Array.from({ length: virtual.count }, (_, index) => ({
       index,
       name: virtual.name,
-      lease: `virtual-${nodeId}-${index}`,
+      lease: `${VIRTUAL}${nodeId}-${index}`,
     }));
   }
   return facts.gpus.map(({ index, slice, uuid, name, memoryMiB, ofMiB = memoryMiB }) => ({

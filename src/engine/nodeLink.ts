@@ -102,6 +102,7 @@ export class NodeLink {
 
   /** Gives up the session because the node turned out to be unfit, and says so; tried again later. */
   fail(message: string): void {
+    if (this.closed) return;
     const open = this.open;
     this.open = undefined;
     this.down(new ConnectError('closed', this.node, message, true), LAST_RETRY_MS);
@@ -138,15 +139,17 @@ export class NodeLink {
       };
       this.open = open;
       await this.listener.opened(session);
+      // Whoever was told of the session may have done without the answers that will not come.
+      if (this.open !== open) throw new ConnectError('closed', this.node, 'the connection broke', true);
       this.abort = undefined;
-      if (this.open !== open) return;
       this.pause = FIRST_RETRY_MS;
       this.set({ state: 'up' });
     } catch (error) {
       this.abort = undefined;
       this.open = undefined;
       transport?.close();
-      if (!this.closed) this.down(error);
+      // `fail` has said why, and when it is tried again.
+      if (!this.closed && this.current.state === 'connecting') this.down(error);
     }
   }
 
@@ -166,6 +169,7 @@ export class NodeLink {
       return;
     }
     this.pause = Math.min(this.pause * 2, LAST_RETRY_MS);
+    clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.attempt(), pause);
     this.set({ state: 'down', message, retryAt: Date.now() + pause });
   }

@@ -26,6 +26,8 @@ export interface SubmissionsHost {
   now(): number;
   /** @throws QueueError `no-cluster` */
   cluster(name: string): ClusterRuntime;
+  /** Whether a cluster is still there, and stays. */
+  accepts(cluster: ClusterRuntime): boolean;
   groups(cluster: string): Groups | undefined;
   /** @throws QueueError `no-job` */
   job(cluster: string, id: number): JobRecord;
@@ -192,7 +194,7 @@ export class Submissions {
 
   /**
    * Numbers jobs, stores them, and lets them be placed: in one turn, so that a start at once shares the records' fsync.
-   * Resolves with the first.
+   * Resolves with the first. @throws QueueError `no-cluster`
    */
   private async enqueue(
     cluster: ClusterRuntime,
@@ -200,6 +202,12 @@ export class Submissions {
     groupName?: string,
   ): Promise<JobRecord> {
     const { host } = this;
+    // To take a workdir takes a while.
+    if (!host.accepts(cluster))
+      throw new QueueError(
+        'no-cluster',
+        `${cluster.definition.name} was taken down while the job was being submitted: nothing is queued`,
+      );
     const records = drafts.map((draft): JobRecord => {
       const id = host.store.nextJobId(draft.cluster);
       return { ...draft, id, order: id };

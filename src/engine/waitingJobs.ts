@@ -57,8 +57,8 @@ export class WaitingJobs {
     this.scheduler.submit({ ...schedulerJob(record), held: held || astray || this.isHeld(record) });
     this.host.requeued();
     const failed = others.find((other) => other && isFinished(other.status) && other.status !== 'SUCCEEDED');
-    if (failed) this.end(record, dependencyWords(failed));
-    else if (record.cancelling === true && !astray) this.end(record, record.message);
+    if (failed) void this.end(record, dependencyWords(failed));
+    else if (record.cancelling === true && !astray) void this.end(record, record.message);
   }
 
   /** A launch came to nothing: the job waits again; the scheduler knows. */
@@ -144,24 +144,26 @@ export class WaitingJobs {
     return record;
   }
 
-  /** Cancels a waiting job, at once or when the nodes that may start it have given it back; false when it does not wait. */
-  cancel(uuid: string): boolean {
+  /**
+   * Cancels a waiting job, at once or when the nodes that may start it have given it back; resolves when it is stored that it
+   * is cancelled, or is to be. Undefined when it does not wait.
+   */
+  cancel(uuid: string): Promise<void> | undefined {
     const record = this.jobs.get(uuid);
-    if (record) this.end(record);
-    return record !== undefined;
+    return record && this.end(record);
   }
 
   /** Ends a job that a node may have started which is not asked any more. */
   giveUp(uuid: string, words: string): void {
     const record = this.jobs.get(uuid);
-    if (record) this.end(record, words);
+    if (record) void this.end(record, words);
   }
 
   /** No node has the job any more. True when it was to end, and has. */
   recalled(uuid: string): boolean {
     const record = this.jobs.get(uuid);
     if (record?.cancelling !== true) return false;
-    this.end(record, record.message);
+    void this.end(record, record.message);
     return true;
   }
 
@@ -200,7 +202,7 @@ export class WaitingJobs {
     }
     for (const uuid of doomed) {
       const waiting = this.jobs.get(uuid);
-      if (waiting) this.end(waiting, dependencyWords(record));
+      if (waiting) void this.end(waiting, dependencyWords(record));
     }
   }
 
@@ -219,12 +221,15 @@ export class WaitingJobs {
     return { ...reason, text: nodeWords };
   }
 
-  private end(record: JobRecord, message?: string): void {
+  private end(record: JobRecord, message?: string): Promise<void> {
     if (this.host.isStaged(record.uuid)) {
       const words = message === undefined ? {} : { message };
-      if (record.cancelling !== true) void this.update(record.uuid, { cancelling: true, ...words });
+      const stored =
+        record.cancelling === true
+          ? Promise.resolve()
+          : this.update(record.uuid, { cancelling: true, ...words });
       this.host.recall(record.uuid);
-      return;
+      return stored;
     }
     this.take(record.uuid);
     this.host.drop(record.uuid);
@@ -236,8 +241,9 @@ export class WaitingJobs {
       endedAt: this.host.now(),
       ...(message === undefined ? {} : { message }),
     };
-    void this.host.patch(record, patch);
+    const stored = this.host.patch(record, patch);
     this.settled({ ...record, ...patch });
+    return stored;
   }
 }
 

@@ -1,4 +1,4 @@
-import { gpusOf } from './gpuFacts';
+import { gpusOf, smiWords } from './gpuFacts';
 import { ProtocolError } from './wire';
 
 /** One GPU, or one MIG slice of one, as its vendor's tool names it. Memory in MiB. */
@@ -67,7 +67,7 @@ export function parseFacts(lines: readonly string[]): NodeFacts {
   }
   const host = single.get('host');
   if (host === undefined) throw new ProtocolError('the probe did not say which host it ran on');
-  const trouble = single.get('trouble');
+  const trouble = single.get('trouble') ?? smiWords(rows.gpu);
   const [driver, cuda] = single.get('driver')?.split(' ') ?? [];
   const clock = single.get('clock');
   return {

@@ -2,7 +2,7 @@ import type { GpuFact } from './facts';
 
 /** What the tools on a node printed, line by line. */
 export interface GpuRows {
-  /** CSV of `nvidia-smi --query-gpu=index,uuid,memory.total,memory.used,name --format=csv,noheader,nounits`. */
+  /** CSV of `nvidia-smi --query-gpu=index,uuid,memory.total,memory.used,name --format=csv,noheader,nounits`; then `exit code N` if it failed. */
   readonly gpu: readonly string[];
   /** `GPU MODE` of its `index,mig.mode.current`, and the lines of `nvidia-smi -L`; nothing where no GPU has MIG. */
   readonly mig: readonly string[];
@@ -22,6 +22,12 @@ export function gpusOf({ gpu, mig, rocm, amd }: GpuRows): GpuFact[] {
   // Both vendors count from 0, and a job could not tell which it was given.
   const gpus = nvidia.length > 0 ? nvidia : others;
   return gpus.sort((a, b) => a.index - b.index || (a.slice ?? 0) - (b.slice ?? 0));
+}
+
+/** What nvidia-smi said instead of a GPU: some of its errors it prints among the rows, and the last row is its exit code. */
+export function smiWords(rows: readonly string[]): string | undefined {
+  const words = rows.find((row) => row.trim() !== '' && !parseGpu(row));
+  return words === undefined ? undefined : `nvidia-smi: ${words}`;
 }
 
 /** The name comes last since it alone may hold a comma. A broken GPU's row (`[Unknown Error]`) is no GPU. */

@@ -51,7 +51,7 @@ export class WriteQueue {
     await new Promise<void>((resolve, reject) => {
       this.pending.push({ change, urgency, undo, resolve, reject });
       if (urgency === 'now') this.drain();
-      else this.timer ??= setTimeout(() => this.drain(), SOON_MS);
+      else this.wait();
     });
   }
 
@@ -75,6 +75,13 @@ export class WriteQueue {
     await this.journal.close();
   }
 
+  private wait(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.drain();
+    }, SOON_MS);
+  }
+
   private drain(): void {
     this.draining ??= this.drainAll();
   }
@@ -92,11 +99,17 @@ export class WriteQueue {
         // Between two batches the journal and the durable state agree, which is what a snapshot needs.
         if (this.compaction.isDue(this.pending.length === 0)) this.beginCompaction();
         if (this.compaction.isWritten) await this.finishCompaction();
-      } while (this.pending.some(({ urgency }) => urgency === 'now'));
+      } while (this.isDue());
     } finally {
       // In the same tick as the last look at `pending`: a change in between would wait for ever.
       this.draining = undefined;
     }
+  }
+
+  /** Whether what is pending has waited long enough: its time may have come during a flush, when nobody begins another. */
+  private isDue(): boolean {
+    const late = this.pending.length > 0 && this.timer === undefined;
+    return late || this.pending.some(({ urgency }) => urgency === 'now');
   }
 
   private async writeBatch(): Promise<void> {

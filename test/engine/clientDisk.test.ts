@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Engine } from '../../src/engine';
 import type { JobRecord } from '../../src/queue';
+import { StoreWriteError } from '../../src/store';
 import { numberedBytes, numberedLines, numberedSize } from '../support/numberedLog';
 import { Cq } from '../cli/cq';
 import { haveSshd } from '../support/sshd';
@@ -161,5 +162,42 @@ describe('the disk of the client', function () {
     assert.equal((await world.ended('c', id)).status, 'SUCCEEDED');
     assert.equal(await world.log('c', id), 'first\n');
     assert.equal(world.engine.jobs('c').length, 1);
+  });
+
+  it('that is full for a moment costs neither the end of a job nor a cancel', async () => {
+    mount(world.home);
+    const go = path.join(world.nodes.dir, 'go');
+    await world.nodes.add('node-c', { gpus: { name: 'Tesla V100-SXM2-16GB', count: 1, memoryMiB: 16160 } });
+    await open();
+    await world.cluster('c', ['node-c']);
+    const gpu = 'resources: {accelerators: V100}\n';
+    const { id } = await world.submit('c', `${gpu}run: until [ -e ${go} ]; do sleep 0.05; done`);
+    const held = await world.submit('c', `${gpu}run: touch ${go}.never`);
+    await world.engine.reorder('c', held.id, { held: true });
+    await world.until(
+      () => world.status('c', id) === 'RUNNING' && world.engine.view('c')?.staged === 0,
+      'one runs, and nobody has the other',
+    );
+    const filler = path.join(world.home, 'filler');
+    assert.throws(() => execFileSync('dd', ['if=/dev/zero', `of=${filler}`], { stdio: 'ignore' }));
+    // There is room left in the last page of the journal.
+    const fill = async (): Promise<void> => {
+      for (;;) await world.engine.reorder('c', held.id, { priority: 1 });
+    };
+    await assert.rejects(fill(), StoreWriteError);
+    await assert.rejects(world.engine.cancel('c', [held.id]), StoreWriteError);
+    writeFileSync(go, '');
+    await world.until(() => world.engine.view('c')?.running === 0, 'the other has ended');
+    await assert.rejects(world.engine.cancel('c', [held.id]), StoreWriteError);
+    rmSync(filler);
+    assert.equal((await world.ended('c', held.id)).status, 'CANCELLED');
+    assert.equal((await world.ended('c', id)).status, 'SUCCEEDED');
+    await world.shut();
+    await open();
+    assert.deepEqual(
+      [id, held.id].map((each) => world.status('c', each)),
+      ['SUCCEEDED', 'CANCELLED'],
+    );
+    assert.equal(existsSync(`${go}.never`), false);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { NodeUsage } from '../../src/queue';
@@ -286,3 +286,75 @@ esac`;
     });
   });
 }
+
+describe('an nvidia-smi that fails for a while, on real sshd', function () {
+  if (!haveSshd) return;
+  this.timeout(60_000);
+  const world = new World();
+  const task = 'resources: {accelerators: V100:2}\n';
+  let broken = '';
+  before(async () => {
+    const { home } = await world.nodes.add('node-a', {
+      tools: {
+        'nvidia-smi': `[ ! -e "$HOME/broken" ] || { cat "$HOME/broken"; exit 9; }
+case "$*" in
+*index,uuid*) printf '%s, GPU-%s, 16160, 0, Tesla V100-SXM2-16GB\\n' 0 a 1 b ;;
+esac`,
+      },
+    });
+    broken = path.join(home, 'broken');
+    await world.open();
+    await add('c');
+    await world.up('c');
+  });
+  after(() => world.close());
+
+  const add = (name: string): Promise<void> => {
+    const virtual = { name: 'T4', count: 4 };
+    return world.engine.addCluster({ name, nodes: [{ name: 'node-a', destination: 'node-a', virtual }] });
+  };
+  const seen = (cluster: string): unknown => {
+    const node = world.engine.view(cluster)?.nodes[0];
+    return [node?.link.state, node?.usage?.devices.map(({ name }) => name)];
+  };
+  const WORDS =
+    /^node-a cannot take jobs until its GPUs can be seen: nvidia-smi: Unable to .*: Unknown Error$/;
+  const saysSo = (cluster: string): boolean => {
+    const link = world.engine.view(cluster)?.nodes[0]?.link;
+    return link?.state === 'down' && WORDS.test(link.message);
+  };
+  const GPUS = ['V100', 'V100'];
+
+  it('takes no GPU away, gives none twice, and is asked until it works', async () => {
+    const used = path.join(world.home, 'used');
+    const go = path.join(world.home, 'go');
+    const run = (what: string): string =>
+      `${task}run: |\n  echo "$CUDA_VISIBLE_DEVICES" >>${used}\n  ${what}\n  echo end >>${used}\n`;
+    const first = await world.submit('c', run(`until [ -e ${go} ]; do sleep 0.05; done`));
+    await world.until(() => world.status('c', first.id) === 'RUNNING', 'it runs');
+    await world.shut();
+    writeFileSync(broken, 'Unable to determine the device handle for GPU 0000:3B:00.0: Unknown Error\n');
+    await world.open();
+    await world.until(() => saysSo('c'), 'its trouble is seen');
+    assert.deepEqual(seen('c'), ['down', GPUS]);
+    const second = await world.submit('c', run('true'));
+    writeFileSync(go, '');
+    assert.equal((await world.ended('c', first.id)).status, 'SUCCEEDED');
+    assert.equal(world.status('c', second.id), 'PENDING');
+    assert.match(world.engine.job('c', second.id).reason?.text ?? '', WORDS);
+    rmSync(broken);
+    assert.equal((await world.ended('c', second.id)).status, 'SUCCEEDED');
+    assert.deepEqual(seen('c'), ['up', GPUS]);
+    assert.deepEqual(readFileSync(used, 'utf8'), '0,1\nend\n0,1\nend\n');
+  });
+
+  it('has no GPU declared in its place, where none was ever seen', async () => {
+    writeFileSync(broken, 'Unable to determine the device handle for GPU 0000:3B:00.0: Unknown Error\n');
+    await add('new');
+    await world.until(() => saysSo('new'), 'its trouble is seen');
+    assert.deepEqual(seen('new'), ['down', undefined]);
+    rmSync(broken);
+    await world.up('new');
+    assert.deepEqual(seen('new'), ['up', GPUS]);
+  });
+});

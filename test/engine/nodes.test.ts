@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { FaultyProxy } from '../faults/proxy';
 import { haveSshd } from '../support/sshd';
@@ -153,6 +153,25 @@ describe('a cluster that is taken down', function () {
     await world.cluster('third', ['shared']);
     const again = await world.submit('third', 'run: echo\n');
     assert.equal((await world.ended('third', again.id)).status, 'SUCCEEDED');
+  });
+
+  it('takes no job from then on, also none whose workdir was being looked at', async () => {
+    const workdir = path.join(world.home, 'workdir');
+    mkdirSync(workdir);
+    for (let n = 0; n < 300; n++) writeFileSync(path.join(workdir, `${n}`), `${n}`);
+    await world.cluster('gone', ['shared']);
+    const early = world.submit('gone', `workdir: ${workdir}\nrun: echo\n`);
+    const removed = world.engine.removeCluster('gone');
+    const refused = { code: 'no-cluster' };
+    await Promise.all([
+      assert.rejects(early, refused),
+      assert.rejects(world.submit('gone', 'run: echo\n'), refused),
+      assert.rejects(world.engine.removeCluster('gone'), refused),
+      removed,
+    ]);
+    await world.cluster('gone', ['shared']);
+    assert.deepEqual(world.engine.jobs('gone'), []);
+    assert.equal((await world.submit('gone', `workdir: ${workdir}\nrun: echo\n`)).id, 1);
   });
 });
 

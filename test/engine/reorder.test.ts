@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { haveSshd } from '../support/sshd';
 import { World } from '../support/world';
 
@@ -52,6 +54,21 @@ describe('a waiting job', function () {
     assert.deepEqual(await started([second, first]), [second, first]);
     assert.equal(world.engine.job('c', held).reason?.kind, 'held');
     void world.engine.cancel('c', [held]);
+  });
+
+  it('that is cancelled is so on disk when that is acknowledged', async () => {
+    const blocker = await submit('sleep 60');
+    for (let n = 0; n < 10; n++) {
+      const { id, uuid } = await world.submit('c', `${gpu}run: 'true'`);
+      await world.engine.reorder('c', id, { held: true });
+      await world.until(() => world.engine.view('c')?.staged === 0, 'no node has it');
+      await world.engine.cancel('c', [id]);
+      // What a SIGKILL would leave.
+      const lines = readFileSync(path.join(world.home, 'store.journal'), 'utf8').split('\n');
+      assert.ok(lines.some((line) => line.includes(uuid) && line.includes('CANCELLED')));
+    }
+    await world.engine.cancel('c', [blocker]);
+    await world.ended('c', blocker);
   });
 
   it('starts after others have succeeded, and never when one has not', async () => {

@@ -70,7 +70,9 @@ do_probe() {
   say "ip ${3:-$( (hostname -I 2>/dev/null || echo 127.0.0.1) | awk '{ print $1 }')}"
   limit_tools
   if command -v nvidia-smi >/dev/null 2>&1; then
-    $LIMIT nvidia-smi --query-gpu=index,uuid,memory.total,memory.used,name --format=csv,noheader,nounits 2>"$SESSION/smi" |
+    # One that hangs is ended, and says nothing.
+    { $LIMIT nvidia-smi --query-gpu=index,uuid,memory.total,memory.used,name --format=csv,noheader,nounits 2>"$SESSION/smi" ||
+      echo "exit code $?"; } |
       while IFS= read -r row; do say "gpu $row"; done
     [ ! -s "$SESSION/smi" ] || { IFS= read -r words <"$SESSION/smi"; say "trouble nvidia-smi: $words"; }
     # Only the header tells the CUDA version; newer drivers call the two KMD and CUDA UMD.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { inventoryOf } from '../../../src/engine/inventory';
-import { parseFacts, type GpuFact } from '../../../src/node/facts';
+import type { NodeDefinition } from '../../../src/cluster';
+import { gpuTrouble, inventoryOf } from '../../../src/engine/inventory';
+import { parseFacts, type GpuFact, type NodeFacts } from '../../../src/node/facts';
 
 const gpus = (...lines: string[]): readonly GpuFact[] => parseFacts(['host box', ...lines]).gpus;
 
@@ -22,6 +23,35 @@ describe('the GPUs of a probe', () => {
     assert.deepEqual(gpus(A100[0] ?? '', 'gpu 1, GPU-x, [Unknown Error], [Unknown Error], NVIDIA A100'), [
       { index: 0, uuid: 'GPU-5d5ba0d6', name: 'NVIDIA A100-SXM4-40GB', memoryMiB: 40960 },
     ]);
+  });
+
+  it('are missed, with the words of nvidia-smi, where it fails and there were some or some are declared', () => {
+    const none = parseFacts(['host box', 'gpu No devices were found', 'gpu exit code 6']);
+    const failed = parseFacts(['host box', 'gpu Failed to initialize NVML', 'gpu exit code 18']);
+    const hung = parseFacts(['host box', 'gpu exit code 124']);
+    const noTool = parseFacts(['host box']);
+    const virtual = { name: 'V100', count: 2 };
+    const box = { name: 'box' };
+    const had = (node: NodeDefinition, facts: NodeFacts): NodeDefinition => ({
+      ...node,
+      inventory: inventoryOf(node, facts, 'box'),
+    });
+    const gpuNode = had(box, parseFacts(['host box', ...A100]));
+    const saidNode = had({ ...box, virtual }, noTool);
+    const words = (node: NodeDefinition): unknown[] =>
+      [none, failed, hung, noTool].map((facts) => gpuTrouble(node, facts));
+    const told = ['Failed to initialize NVML', 'exit code 124'].map((text) => `nvidia-smi: ${text}`);
+    assert.deepEqual(words(gpuNode), ['nvidia-smi: No devices were found', ...told, undefined]);
+    assert.deepEqual(words(saidNode), [undefined, ...told, undefined]);
+    assert.deepEqual(words({ ...box, virtual }), [undefined, ...told, undefined]);
+    assert.deepEqual(words(box), [undefined, undefined, undefined, undefined]);
+    const one = parseFacts([
+      'host box',
+      ...A100.slice(1),
+      'gpu 0, GPU-x, [Unknown Error], [Unknown Error], A100',
+    ]);
+    assert.match(one.trouble ?? '', /^nvidia-smi: 0, GPU-x, \[Unknown Error\]/);
+    assert.equal(gpuTrouble(gpuNode, one), undefined);
   });
 
   it('may have no memory of their own', () => {
