@@ -123,7 +123,13 @@ for (const [shell, file] of shells) {
       age(job(toldLongAgo, 'told'), 20);
       for (const uuid of [unheard, runs]) age(job(uuid), 60);
       for (const uuid of [forgotten, runs]) age(job(uuid), 100);
-      const junk = [at('jobs', 'x.dead.7'), at('jobs', 'x.busy.7'), at('..', 'work', 'new-7')];
+      const junk = [
+        at('jobs', 'x.dead.7'),
+        at('jobs', 'x.busy.7'),
+        at('..', 'work', 'new-7'),
+        at('..', 'staged', '.new.7'),
+        at('..', 'staged', '.gone.7'),
+      ];
       for (const name of junk) {
         mkdirSync(path.join(name, 'inner'), { recursive: true });
         age(name, 2);

@@ -73,7 +73,8 @@ sub do_recall {
   my @gone;
   for my $name (@names) {
     my ($uuid) = $name =~ /([^.]*)$/;
-    my $gone = "$STAGED/.gone.$uuid";
+    # A name of its own: of a session that was killed another may be left, and the last ones may still be on their way out.
+    my $gone = join '.', "$STAGED/.gone", $NODE, $$, own_start(), $id, $uuid;
     # It may have got another place in the queue, of which the client has not heard.
     my $back = rename "$STAGED/$name", $gone;
     $back = grep { rename "$STAGED/$_", $gone } places_of($uuid) unless $back;

@@ -94,7 +94,8 @@ do_stage() {
 do_recall() {
   id=$1
   shift
-  gone=$STAGED/.gone.$$.$id
+  # A name of its own: of a session that was killed another may be left.
+  gone=$STAGED/.gone.$CLUSTER_QUEUE_NODE.$$.$BEGAN.$id
   mkdir "$gone" && (cd "$STAGED" && mv "$@" "$gone/")
   for name in "$@"; do
     uuid=${name##*.}
@@ -102,9 +103,9 @@ do_recall() {
     if [ -d "$gone/$name" ]; then STATE=recalled
     # It may have got another place in the queue, of which the client has not heard; and on a full disk there is no room
     # for another folder.
-    elif mv "$STAGED"/*."$uuid" "$STAGED/.gone.$uuid"; then
+    elif mv "$STAGED"/*."$uuid" "$gone.$uuid"; then
       STATE=recalled
-      rm -rf "$STAGED/.gone.$uuid"
+      rm -rf "$gone.$uuid"
     else
       for entry in "$STAGED"/*."$uuid"; do break; done
       # Still staged, and not to be had: not a word of it, so that it is asked for again.

@@ -39,6 +39,8 @@ sweep() {
       mv "$job" "$job.dead.$$" 2>/dev/null && rm -rf "$job.dead.$$"
     done
   find "$ROOT/jobs" -mindepth 1 -maxdepth 1 \( -name '*.dead.*' -o -name '*.busy.*' \) -mtime +1 -exec rm -rf {} + 2>/dev/null
+  # What killed sessions were about to stage or to take back, with its secrets.
+  find "$STAGED" -mindepth 1 -maxdepth 1 \( -name '.new.*' -o -name '.gone.*' \) -mtime +0 -exec rm -rf {} + 2>/dev/null
   sweep_work
   find "${AGENT%/*}" -mindepth 1 -maxdepth 1 -name '*.sh' -mtime +90 2>/dev/null |
     while IFS= read -r script; do rm -rf "$script" "${script%.sh}.bin"; done
