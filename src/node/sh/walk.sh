@@ -308,12 +308,24 @@ walk() {
   set -f
   [ -e "$2" ] || return 0
   hold_lock runner 18
-  WALKING=1 mine=$1 failed=' ' BUSY=' ' LOOKED= HELD_NEW=
+  WALKING=1 mine=$1 failed=' ' BUSY=' ' LOOKED= HELD_NEW= lists=0
   read_books
-  # The list is from before the lock: what came since is followed by a kick, and what went is passed over.
-  shift
+  # On a home of many nodes some job is always just gone to another.
+  while [ "$lists" -lt 10 ] && ! walk_list; do lists=$((lists + 1)); done
+  forget_books
+}
+
+# Fails when a job of the list is gone: it may only have got another place, before those that are still to come. In the last
+# list it is passed over.
+walk_list() {
+  # Not from before the lock, which another walk may have had for long: meanwhile jobs may have got other places. What comes
+  # from now on is followed by a kick.
+  set +f
+  set -- "$STAGED"/[0-9]*
+  set -f
+  [ "$1" != "$STAGED/[0-9]*" ] || return 0
   for entry in "$@"; do
-    [ -e "$entry/want" ] || continue
+    if [ ! -e "$entry/want" ]; then moved "$entry" && return 1; continue; fi
     name=${entry##*/}
     uuid=${name##*.} class=${name#*.}
     class=${class%.*}
@@ -324,11 +336,21 @@ walk() {
     case ${name%%.*} in *a)
       if client_here; then look_again 1500; continue; fi ;;
     esac
-    if ! fits "$entry"; then failed="$failed$class "; continue; fi
-    claim "$entry" "$uuid" || unlock_new
+    if ! fits "$entry"; then
+      # Not its class did not fit.
+      if [ ! -e "$entry" ]; then moved "$entry" && return 1; continue; fi
+      failed="$failed$class "
+      continue
+    fi
+    claim "$entry" "$uuid" && continue
+    unlock_new
+    ! moved "$entry" || return 1
   done
-  forget_books
+  return 0
 }
+
+# Whether the list should be made anew because of the job in folder $1.
+moved() { [ ! -e "$1" ] && [ "$lists" -lt 9 ]; }
 
 # Ends a walk, when what it started has been told: a supervisor that it spawned says nothing before.
 end_walk() {
