@@ -311,12 +311,13 @@ sub claim {
   } else {
     $pid = spawn($walk, $uuid, \@how, $env);
     $began = start_of($pid);
-    name_supervisor("$job/sup.$NODE", $pid, $began, $took);
   }
   # Nobody reads the books before the walk is over. What has been read becomes them, and then the job's end: a new file is what
   # takes long, and what there may be no room for.
   enter_books($uuid, $pid, $began, @books, "$job/how") && rename "$job/how", "$ROOT/live/$uuid"
     or enter_books($uuid, $pid, $began, @books);
+  # Not before it is in the books: once it is named it runs, also when this process is killed here.
+  name_supervisor("$job/sup.$NODE", $pid, $began, $took) if $pid != $$;
   book_in($walk->{books}, @books);
   push @{$walk->{started}}, join ':', $uuid, length $devices ? $devices : '-', $start->{alternative};
   return 1;
