@@ -397,6 +397,18 @@ for (const { file, env, name } of AGENT_WAYS) {
       assert.deepEqual((await session.recall([`00-n.aa.${uuid}`])).get(uuid), { state: 'unknown' });
     });
 
+    it('stages a job as it is now, whatever a session that was killed at that has left of it', async () => {
+      const uuid = randomUUID();
+      const staged = path.join(node.home, '.cluster-queue', 'staged');
+      mkdirSync(path.join(staged, `.new.${uuid}`));
+      writeFileSync(path.join(staged, `.new.${uuid}`, 'after'), `${randomUUID()}\n`);
+      const name = `01-n.aa.${uuid}`;
+      const want = 'elsewhere 127.0.0.1 1000 1000 1:1:0:0:';
+      await session.stage({ name, graceS: 1, env: '', run: 'true', want, after: [] });
+      assert.deepEqual(readdirSync(path.join(staged, name)).sort(), ['env', 'how', 'run', 'want']);
+      await session.recall([name]);
+    });
+
     it('takes jobs back that were taken back and staged again a moment before, or as their session was killed', async () => {
       const uuids = Array.from({ length: 150 }, () => randomUUID());
       const name = (uuid: string): string => `01-n.aa.${uuid}`;

@@ -56,7 +56,8 @@ sub do_stage {
   }
   if (!-d "$STAGED/$name") {
     my $new = "$STAGED/.new.$uuid";
-    if (!((-d $new || mkdir $new, 0700) && put("$new/how", "$grace $snapshot $timeout $retries .\n") && put("$new/env", decode($env))
+    # What a killed session has left there may be what this job has no more, as what it came after.
+    if (!((!-e $new || run('rm', '-rf', $new)) && mkdir($new, 0700) && put("$new/how", "$grace $snapshot $timeout $retries .\n") && put("$new/env", decode($env))
       && put("$new/run", decode($run)) && put("$new/want", decode($want)) && ($after eq '-' || put("$new/after", decode($after)))
       && rename $new, "$STAGED/$name")) {
       my $why = why_not("$new/try");

@@ -79,6 +79,8 @@ do_stage() {
   fi
   if [ ! -d "$STAGED/$2" ]; then
     new=$STAGED/.new.$uuid
+    # What a killed session has left there may be what this job has no more, as what it came after.
+    [ ! -e "$new" ] || rm -rf "$new"
     if ! { mkdir -p "$new" && printf '%s %s %s %s .\n' "$3" "$4" "$5" "$6" >"$new/how" && printf %b "$7" >"$new/env" && printf %b "$8" >"$new/run" &&
       printf %b "$9" >"$new/want" && { [ "${10}" = - ] || printf %b "${10}" >"$new/after"; } && mv "$new" "$STAGED/$2"; } 2>/dev/null; then
       words=$(why_not "$new/try")
