@@ -376,7 +376,8 @@ for (const { file, env, name } of AGENT_WAYS) {
       await session.again(uuid, 2);
       await session.again(uuid, 3);
       await nth(uuid, 'ready', 3);
-      assert.deepEqual((await session.query([uuid])).get(uuid)?.state, 'waiting');
+      const state = (await session.query([uuid])).get(uuid);
+      assert.ok(state?.state === 'waiting' && state.ready === true && state.try === 3, JSON.stringify(state));
       await session.go(uuid, 3);
       const { code, try: number } = await event(uuid, 'ended');
       assert.deepEqual([code, number], [0, 3]);
