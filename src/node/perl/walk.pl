@@ -110,15 +110,26 @@ sub lock_soon {
   return undef;
 }
 
-# What the node's live jobs have: cpus (thousandths), kib, and share units by lease.
+# What the node's live jobs have or are to have: cpus (thousandths), kib, and share units by lease. For job $1 only what the
+# others have.
 sub read_books {
+  my ($for) = @_;
   my $books = { cpus => 0, kib => 0, used => {} };
   for my $uuid (entries("$ROOT/live", qr/^[^.]/)) {
-    my ($pid, $began, $boot, $use, $units, $leases) = words_of("$ROOT/live/$uuid");
+    my ($pid, $began, $boot, $use, $units, $leases, $mark) = words_of("$ROOT/live/$uuid");
     next unless defined $leases && $boot eq $BOOT && lives($pid, $began);
+    next if defined $for && ($uuid eq $for || ($mark // '') eq '?');
     book_in($books, $use, $units, $leases);
   }
   return $books;
+}
+
+# The first of these devices that have no room for a share of this job, which is to have one of each: any number could have the
+# lock of a shared device. Of those that come at once the first gets it.
+sub full_device {
+  my ($units, @shared) = @_;
+  my $used = @shared ? read_books($UUID)->{used} : {};
+  return (grep { ($used->{$_} || 0) + $units > $WHOLE } @shared)[0];
 }
 
 sub book_in {

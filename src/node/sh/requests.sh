@@ -25,11 +25,12 @@ do_start() {
       return
     }
   fi
-  devices= leases=
+  devices= leases= mark=.
+  case ,$5 in *,s:*) mark=? ;; esac
   [ "$5" = - ] || { IFS=,; for device in $5; do devices="$devices $device" leases=$leases${leases:+,}${device#s:}; done; unset IFS; }
   # In the books before its supervisor has entered it: what is staged from now on comes after it.
   UUID=$2
-  if [ ! -e "$ROOT/live/$2" ] && ! { start_of $$; enter_books $$ "$START" "${11}" "${14}" "$leases"; } 2>/dev/null; then
+  if [ ! -e "$ROOT/live/$2" ] && ! { start_of $$; enter_books $$ "$START" "${11}" "${14}" "$leases" "$mark"; } 2>/dev/null; then
     words=$(why_not "$job/try")
     rm -rf "$job" "$ROOT/live/$2"
     reply "= $1 err write ${words:-cannot write to $ROOT/live}"

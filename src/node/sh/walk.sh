@@ -43,19 +43,22 @@ look_again() {
   [ -n "$AGAIN" ] && [ "$AGAIN" -le $((TICK + $1)) ] || AGAIN=$((TICK + $1))
 }
 
-# enter_books PID START CPUS:KIB UNITS LEASE,…: enters job UUID, which that process supervises, into the node's books
+# enter_books PID START CPUS:KIB UNITS LEASE,… [.|?]: enters job UUID, which that process supervises, into the node's books; "?":
+# it does not have its share of a device yet
 enter_books() {
   # Padded: the end of the job is written over it, and must find room when the job has filled the disk.
-  printf '%s %s %s %s %s %s .%100s\n' "$1" "$2" "$BOOT" "$3" "$4" "${5:--}" '' 1<>"$ROOT/live/$UUID"
+  printf '%s %s %s %s %s %s %s%100s\n' "$1" "$2" "$BOOT" "$3" "$4" "${5:--}" "${6:-.}" '' 1<>"$ROOT/live/$UUID"
 }
 
-# Reads the books: USED_CPUS (thousandths), USED_KIB, and used_LEASE (share units) for each device of a live job.
+# Reads the books: USED_CPUS (thousandths), USED_KIB, and used_LEASE (share units) for each device that a live job has or is to
+# have. For job $1 only what the others have.
 read_books() {
   USED_CPUS=0 USED_KIB=0 DEVICES_SEEN=
   set +f
   for book in "$ROOT"/live/*; do
-    read -r pid began booted use units leases _ <"$book" || continue
+    read -r pid began booted use units leases mark _ <"$book" || continue
     [ "$booted" = "$BOOT" ] && start_of "$pid" && [ "$START" = "$began" ] || continue
+    [ -z "${1-}" ] || [ "${book##*/}" != "$1" ] && [ "$mark" != '?' ] || continue
     book_in "$use" "$units" "$leases"
   done 2>/dev/null
   set -f
