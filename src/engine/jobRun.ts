@@ -190,8 +190,12 @@ export class JobRun {
         return;
       case 'waiting':
         if (state.age !== undefined) this.begun(state.age);
-        // A gang's rank said `ready` when nobody listened; without a gang it is about to begin.
-        this.at(index, this.ranks.length > 1 ? 'ready' : 'sent', state.try);
+        // A gang's rank may have said `ready` when nobody listened, or since this was looked up.
+        this.at(
+          index,
+          state.ready === true || (rank.state === 'ready' && rank.try === state.try) ? 'ready' : 'sent',
+          state.try,
+        );
         this.maybeGo();
         break;
       case 'pausing':

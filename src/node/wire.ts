@@ -40,8 +40,11 @@ type NodeJobWords =
   | { readonly state: 'unknown' }
   /** Its folder is there, but no supervisor ever claimed it. */
   | { readonly state: 'new' }
-  /** Supervised, no try under way: a gang's rank that waits, or a launch in its first milliseconds (without an age). */
-  | { readonly state: 'waiting'; readonly age?: number; readonly try: number }
+  /**
+   * Supervised, no try under way: a gang's rank that is `ready`, holding its devices, for `go`; or a launch that copies its
+   * workdir or locks its devices (without an age).
+   */
+  | { readonly state: 'waiting'; readonly age?: number; readonly try: number; readonly ready?: true }
   /** `pausing`: between two tries, of which `try` is the next. */
   | { readonly state: 'running' | 'pausing'; readonly age: number; readonly try: number }
   | {
@@ -154,7 +157,12 @@ function parseStateWords(words: readonly string[]): NodeJobWords {
       return { state: words[0] };
     case 'waiting': {
       const age = words[1] === '-' ? {} : { age: whole(words[1]) };
-      return { state: 'waiting', ...age, try: whole(words[2]) };
+      return {
+        state: 'waiting',
+        ...age,
+        try: whole(words[2]),
+        ...(words[3] === 'ready' ? { ready: true } : {}),
+      };
     }
     case 'running':
     case 'pausing':

@@ -38,6 +38,29 @@ describe('a node that two clusters of one person share, on real sshd', function 
     assert.ok(told > 0, 'the second was told');
     assert.equal(devices(world, 'second')[index]?.foreign, undefined);
   });
+
+  for (const relay of ['yes', 'no'])
+    it(`gives no more shares of a GPU than there are to jobs of both; CLUSTER_QUEUE_RELAY=${relay}`, async () => {
+      const name = `halves-${relay}`;
+      const { home } = await world.nodes.add(name, {
+        gpus: { ...GPUS.gpus, count: 1 },
+        env: { CLUSTER_QUEUE_RELAY: relay },
+      });
+      const [first, second] = [`first-${relay}`, `second-${relay}`];
+      await world.cluster(first, [name]);
+      await world.cluster(second, [name]);
+      const half = UNTIL_TOLD.replace('V100', '"V100:0.5"');
+      const one = await world.submit(first, half);
+      await world.until(() => world.status(first, one.id) === 'RUNNING', 'it runs');
+      const two = await Promise.all([world.submit(second, half), world.submit(second, half)]);
+      const are = (status: string): number =>
+        two.filter(({ id }) => world.status(second, id) === status).length;
+      await world.until(() => are('SETTING_UP') > 0, 'they were sent');
+      await world.until(() => are('SETTING_UP') === 0, 'they were answered');
+      assert.deepEqual([are('RUNNING'), are('PENDING')], [1, 1]);
+      writeFileSync(path.join(home, 'end'), '');
+      for (const { id } of two) assert.equal((await world.ended(second, id)).status, 'SUCCEEDED');
+    });
 });
 
 for (const [way, env] of [

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
@@ -9,7 +17,7 @@ import { AgentSession, SESSION_COMMAND, type NodeEvent, type RankLaunch } from '
 import { SshTransport } from '../../src/transport';
 import { AGENT_WAYS } from '../support/agentWays';
 import { processes } from '../faults/processes';
-import { haveSshd, TestNodes } from '../support/sshd';
+import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
 
 const NOTHING = { cpus: 0, kib: 0, units: 0, devices: [], alternative: 0 };
 
@@ -19,6 +27,7 @@ for (const { file, env, name } of AGENT_WAYS) {
     this.timeout(30_000);
     const dir = mkdtempSync(path.join(os.tmpdir(), 'cq-agent-'));
     const nodes = new TestNodes();
+    let node: TestNode;
     let session: AgentSession;
     let stdin: Writable;
     let close: () => void;
@@ -97,7 +106,7 @@ for (const { file, env, name } of AGENT_WAYS) {
     before(async () => {
       mkdirSync(path.join(dir, 'bin'));
       symlinkSync(file, path.join(dir, 'bin', 'sh'));
-      await nodes.add('node-a', {
+      node = await nodes.add('node-a', {
         bin: path.join(dir, 'bin'),
         gpus: { name: 'NVIDIA A100-SXM4-80GB', count: 8, memoryMiB: 81920 },
         env: { CLUSTER_QUEUE_RETRY_PAUSE: '1', CLUSTER_QUEUE_VMSTAT_FILE: vmstat, ...env },
@@ -367,7 +376,8 @@ for (const { file, env, name } of AGENT_WAYS) {
       await session.again(uuid, 2);
       await session.again(uuid, 3);
       await nth(uuid, 'ready', 3);
-      assert.deepEqual((await session.query([uuid])).get(uuid)?.state, 'waiting');
+      const state = (await session.query([uuid])).get(uuid);
+      assert.ok(state?.state === 'waiting' && state.ready === true && state.try === 3, JSON.stringify(state));
       await session.go(uuid, 3);
       const { code, try: number } = await event(uuid, 'ended');
       assert.deepEqual([code, number], [0, 3]);
@@ -386,6 +396,54 @@ for (const { file, env, name } of AGENT_WAYS) {
       assert.deepEqual((await session.recall([`01-n.aa.${uuid}`])).get(uuid), { state: 'recalled' });
       assert.deepEqual(await session.staged(), []);
       assert.deepEqual((await session.recall([`00-n.aa.${uuid}`])).get(uuid), { state: 'unknown' });
+    });
+
+    it('stages a job as it is now, whatever a session that was killed at that has left of it', async () => {
+      const uuid = randomUUID();
+      const staged = path.join(node.home, '.cluster-queue', 'staged');
+      mkdirSync(path.join(staged, `.new.${uuid}`));
+      writeFileSync(path.join(staged, `.new.${uuid}`, 'after'), `${randomUUID()}\n`);
+      const name = `01-n.aa.${uuid}`;
+      const want = 'elsewhere 127.0.0.1 1000 1000 1:1:0:0:';
+      await session.stage({ name, graceS: 1, env: '', run: 'true', want, after: [] });
+      assert.deepEqual(readdirSync(path.join(staged, name)).sort(), ['env', 'how', 'run', 'want']);
+      await session.recall([name]);
+    });
+
+    it('takes jobs back that were taken back and staged again a moment before, or as their session was killed', async () => {
+      const uuids = Array.from({ length: 150 }, () => randomUUID());
+      const name = (uuid: string): string => `01-n.aa.${uuid}`;
+      const stage = async (those: readonly string[]): Promise<void> => {
+        const want = 'elsewhere 127.0.0.1 1000 1000 1:1:0:0:';
+        const one = { graceS: 1, env: 'TOKEN=secret\n', run: 'true', want, after: [] };
+        await Promise.all(those.map((uuid) => session.stage({ name: name(uuid), ...one })));
+      };
+      const takeBack = async (those: readonly string[]): Promise<void> => {
+        const states = await session.recall(those.map(name));
+        assert.equal(those.filter((uuid) => states.get(uuid)?.state === 'recalled').length, those.length);
+      };
+      await stage(uuids);
+      await takeBack(uuids);
+      await stage(uuids);
+      const staged = path.join(node.home, '.cluster-queue', 'staged');
+      const left = (): string[] => readdirSync(staged).filter((entry) => !entry.startsWith('.'));
+      const closeFirst = close;
+      const over = new Promise((resolve) => (session.onClose = resolve));
+      const recalled = session.recall(uuids.map(name)).then(
+        () => true,
+        () => true,
+      );
+      const moment = (): Promise<false> => new Promise((resolve) => setImmediate(() => resolve(false)));
+      while (left().length === uuids.length) if (await Promise.race([recalled, moment()])) break;
+      for (const pid of readdirSync(path.join(node.home, '.cluster-queue', 'node-a', 'sessions')))
+        process.kill(Number(pid), 'SIGTERM');
+      await over;
+      closeFirst();
+      await connect();
+      // As an engine does with what a node says that it does not have.
+      const there = await session.staged();
+      await stage(uuids.filter((uuid) => !there.includes(name(uuid))));
+      await takeBack(uuids);
     });
 
     it('ends the earlier session of the same owner before it answers a new one', async () => {

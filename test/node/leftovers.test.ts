@@ -123,7 +123,13 @@ for (const [shell, file] of shells) {
       age(job(toldLongAgo, 'told'), 20);
       for (const uuid of [unheard, runs]) age(job(uuid), 60);
       for (const uuid of [forgotten, runs]) age(job(uuid), 100);
-      const junk = [at('jobs', 'x.dead.7'), at('jobs', 'x.busy.7'), at('..', 'work', 'new-7')];
+      const junk = [
+        at('jobs', 'x.dead.7'),
+        at('jobs', 'x.busy.7'),
+        at('..', 'work', 'new-7'),
+        at('..', 'staged', '.new.7'),
+        at('..', 'staged', '.gone.7'),
+      ];
       for (const name of junk) {
         mkdirSync(path.join(name, 'inner'), { recursive: true });
         age(name, 2);
@@ -169,6 +175,42 @@ for (const [shell, file] of shells) {
     });
 
     for (const relay of ['yes', 'no']) {
+      it(`is no workdir that a job was about to use, nor the name of one that is gone; CLUSTER_QUEUE_RELAY=${relay}`, async () => {
+        const name = `work-${relay}`;
+        const env = { CLUSTER_QUEUE_RELAY: relay };
+        const { home } = await nodes.add(name, { bin: path.join(dir, 'bin'), env });
+        const transport = await SshTransport.connect(name, {
+          configFile: nodes.configFile,
+          prompter: undefined,
+        });
+        const asking = await AgentSession.open(await transport.exec(SESSION_COMMAND));
+        const [wanted, unwanted, gone] = ['a', 'b', 'c'].map((letter) => letter.repeat(32)) as [
+          string,
+          string,
+          string,
+        ];
+        const tree = (snapshot: string): string => path.join(home, '.cluster-queue', 'work', snapshot);
+        for (const snapshot of [wanted, unwanted]) {
+          mkdirSync(tree(snapshot));
+          age(tree(snapshot), 20);
+        }
+        assert.equal(await asking.hasSnapshot(wanted), 'yes');
+        assert.notEqual(await asking.hasSnapshot(gone), 'yes');
+        await asking.sweep(14);
+        await until(() => !existsSync(tree(unwanted)));
+        assert.ok(existsSync(tree(wanted)));
+        const uuid = randomUUID();
+        const ended = new Promise<number>(
+          (resolve) => (asking.onEvent = (event) => event.kind === 'ended' && resolve(event.code)),
+        );
+        const launch = { uuid, leases: [], graceS: 1, hold: false, env: '', run: 'true', use };
+        await asking.start({ ...launch, snapshot: gone });
+        assert.equal(await ended, 1);
+        assert.ok(!existsSync(tree(gone)));
+        asking.close();
+        transport.close();
+      });
+
       it(`goes whole with its cluster, whoever has the number of a session that was killed; CLUSTER_QUEUE_RELAY=${relay}`, async () => {
         const name = `left-${relay}`;
         const { home } = await nodes.add(name, {

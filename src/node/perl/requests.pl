@@ -56,7 +56,8 @@ sub do_stage {
   }
   if (!-d "$STAGED/$name") {
     my $new = "$STAGED/.new.$uuid";
-    if (!((-d $new || mkdir $new, 0700) && put("$new/how", "$grace $snapshot $timeout $retries .\n") && put("$new/env", decode($env))
+    # What a killed session has left there may be what this job has no more, as what it came after.
+    if (!((!-e $new || run('rm', '-rf', $new)) && mkdir($new, 0700) && put("$new/how", "$grace $snapshot $timeout $retries .\n") && put("$new/env", decode($env))
       && put("$new/run", decode($run)) && put("$new/want", decode($want)) && ($after eq '-' || put("$new/after", decode($after)))
       && rename $new, "$STAGED/$name")) {
       my $why = why_not("$new/try");
@@ -73,7 +74,8 @@ sub do_recall {
   my @gone;
   for my $name (@names) {
     my ($uuid) = $name =~ /([^.]*)$/;
-    my $gone = "$STAGED/.gone.$uuid";
+    # A name of its own: of a session that was killed another may be left, and the last ones may still be on their way out.
+    my $gone = join '.', "$STAGED/.gone", $NODE, $$, own_start(), $id, $uuid;
     # It may have got another place in the queue, of which the client has not heard.
     my $back = rename "$STAGED/$name", $gone;
     $back = grep { rename "$STAGED/$_", $gone } places_of($uuid) unless $back;
@@ -182,6 +184,8 @@ sub do_forget {
 # has ID SNAPSHOT OTHER…: whether it is here; if not, whose home this is, whether a part of it is here, and which others are
 sub do_has {
   my ($id, $name, @others) = @_;
+  # What is told to be here stays until the job comes that it is asked for, see sweep_work.
+  utime undef, undef, "$WORK/$name";
   # On NFS, reading the folder shows what another node has just put there.
   entries($WORK, qr/^./) unless -d "$WORK/$name";
   return ok($id, 'yes') if -d "$WORK/$name";

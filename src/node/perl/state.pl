@@ -46,7 +46,9 @@ sub state_of {
     my $try = try_of($job);
     my ($since) = words_of("$job/started");
     my $age = defined $since ? uptime() - $since : '-';
-    return "waiting $age $try$took" if $age eq '-' || -p "$job/go";
+    # It is made when all devices are held.
+    return "waiting $age $try ready$took" if -p "$job/go";
+    return "waiting $age $try$took" if $age eq '-';
     return (-p "$job/pause" ? 'pausing' : 'running') . " $age $try$took";
   }
   # Between the two looks.

@@ -55,7 +55,7 @@ sub supervise {
   if (!copy_workdir()) { $CODE = 1 }
   else {
     my $busy;
-    while (defined($busy = lease_all(@leases)) && defined($busy = lease_after_walk(@leases))) {
+    while (defined($busy = lease_mine($began, $use, $units, $leases))) {
       free_devices();
       if (is_heard()) {
         # Not known here any more: the engine plans again, perhaps for this very node.
@@ -86,12 +86,18 @@ sub lease_all {
   return undef;
 }
 
-# The same for one who has just failed: who looks for the next staged job may have had a device for a moment, for a job that
-# was just taken back.
-sub lease_after_walk {
+# Locks the devices of this job, which is in the books; when another has one, its name.
+sub lease_mine {
+  my ($began, $use, $units, $leases) = @_;
+  my @devices = $leases eq '-' ? () : split /,/, $leases;
+  my @shared = map { s/^s://r } grep { /^s:/ } @devices;
+  return undef unless @shared || defined lease_all(@devices);
   free_devices();
+  # Also because who looks for the next staged job may have had a device for a moment, for a job that was just taken back.
   my $lock = lock_file('runner', 0);
-  return lease_all(@_);
+  my $busy = full_device($units, @shared) // lease_all(@devices);
+  enter_books($UUID, $$, $began, $use, $units, $leases =~ s/(^|,)s:/$1/gr) if @shared && !defined $busy;
+  return $busy;
 }
 
 # Whether a session is open.
@@ -169,9 +175,9 @@ sub undo {
 # find room when the job has filled the disk.
 sub enter_books {
   my ($uuid, $pid, $began, $use, $units, $leases, $path) = @_;
-  # How many share a device is what the units say.
-  $leases =~ s/(^|,)s:/$1/g;
-  return put_over($path // "$ROOT/live/$uuid", "$pid $began $BOOT $use $units $leases ." . ' ' x 100 . "\n");
+  # How many share a device is what the units say; as long as it is "s:…" the job does not have its share yet.
+  my $mark = $leases =~ s/(^|,)s:/$1/g ? '?' : '.';
+  return put_over($path // "$ROOT/live/$uuid", "$pid $began $BOOT $use $units $leases $mark" . ' ' x 100 . "\n");
 }
 
 # Forks, where the other goes on beside this process, and does not keep its leases: it says so by `let_go`.

@@ -6,6 +6,8 @@ our $WHOLE = 1000000000;
 our %DOOMED;
 # So many classes that failed are taken out of the list at once, all others as they come.
 our $FEW_CLASSES = 4;
+# How often one walk lists what is staged: on a home of many nodes some job is always just gone to another.
+our $MOST_LISTS = 10;
 
 # Starts staged jobs in order, each that fits; `end_walk` must follow. With $1 the first becomes NEXT, for this process to
 # supervise; all others get supervisors of their own. $2 is the lock, where it is held already. Returns { started => what was
@@ -15,11 +17,18 @@ sub walk {
   my ($mine, $lock) = @_;
   $NEXT = undef;
   my $walk = { started => [], lock => $lock };
-  my @names = staged_names() or return $walk;
+  return $walk unless $lock || any_staged();
   $walk->{lock} ||= lock_file('runner', 0);
+  # Not before the lock, which another walk may have had for long: meanwhile jobs may have got other places. What comes from
+  # now on is followed by a kick.
+  my @names = staged_names() or return $walk;
   @$walk{'mine', 'books', 'busy'} = ($mine, read_books(), {});
-  my ($failed, %failed) = (0);
-  # The list is from before the lock: what came since is followed by a kick, and what went is passed over.
+  my ($failed, $lists, %failed) = (0, 1);
+  # A job that is gone may only have got another place, before those that are still to come.
+  my $list_again = sub {
+    return if -e $_[0] || $lists++ >= $MOST_LISTS;
+    @names = staged_names();
+  };
   while (defined(my $name = shift @names)) {
     # KEY.CLASS.UUID; without a pattern, which a thousand of them would take a millisecond for.
     my ($dot, $last) = (index($name, '.'), rindex($name, '.'));
@@ -30,14 +39,24 @@ sub walk {
       next;
     }
     my $entry = "$STAGED/$name";
-    next unless -e "$entry/want";
+    if (!-e "$entry/want") {
+      $list_again->($entry);
+      next;
+    }
     if (substr($name, $dot - 1, 1) eq 'a' && ($walk->{client} //= client_here())) {
       look_again($walk, clock() + 15);
       next;
     }
     my $start = fits($walk, $entry, $class, $uuid);
     if ($start) {
-      claim($walk, $entry, $uuid, $start) or unlock_new();
+      next if claim($walk, $entry, $uuid, $start);
+      unlock_new();
+      $list_again->($entry);
+      next;
+    }
+    # Not its class did not fit.
+    if (!-e $entry) {
+      $list_again->($entry);
       next;
     }
     $failed{$class} = $walk->{left} = 1;
@@ -91,15 +110,26 @@ sub lock_soon {
   return undef;
 }
 
-# What the node's live jobs have: cpus (thousandths), kib, and share units by lease.
+# What the node's live jobs have or are to have: cpus (thousandths), kib, and share units by lease. For job $1 only what the
+# others have.
 sub read_books {
+  my ($for) = @_;
   my $books = { cpus => 0, kib => 0, used => {} };
   for my $uuid (entries("$ROOT/live", qr/^[^.]/)) {
-    my ($pid, $began, $boot, $use, $units, $leases) = words_of("$ROOT/live/$uuid");
+    my ($pid, $began, $boot, $use, $units, $leases, $mark) = words_of("$ROOT/live/$uuid");
     next unless defined $leases && $boot eq $BOOT && lives($pid, $began);
+    next if defined $for && ($uuid eq $for || ($mark // '') eq '?');
     book_in($books, $use, $units, $leases);
   }
   return $books;
+}
+
+# The first of these devices that have no room for a share of this job, which is to have one of each: any number could have the
+# lock of a shared device. Of those that come at once the first gets it.
+sub full_device {
+  my ($units, @shared) = @_;
+  my $used = @shared ? read_books($UUID)->{used} : {};
+  return (grep { ($used->{$_} || 0) + $units > $WHOLE } @shared)[0];
 }
 
 sub book_in {
@@ -292,12 +322,13 @@ sub claim {
   } else {
     $pid = spawn($walk, $uuid, \@how, $env);
     $began = start_of($pid);
-    name_supervisor("$job/sup.$NODE", $pid, $began, $took);
   }
   # Nobody reads the books before the walk is over. What has been read becomes them, and then the job's end: a new file is what
   # takes long, and what there may be no room for.
   enter_books($uuid, $pid, $began, @books, "$job/how") && rename "$job/how", "$ROOT/live/$uuid"
     or enter_books($uuid, $pid, $began, @books);
+  # Not before it is in the books: once it is named it runs, also when this process is killed here.
+  name_supervisor("$job/sup.$NODE", $pid, $began, $took) if $pid != $$;
   book_in($walk->{books}, @books);
   push @{$walk->{started}}, join ':', $uuid, length $devices ? $devices : '-', $start->{alternative};
   return 1;

@@ -3,7 +3,8 @@
 # The job's own copy of its workdir, made before it holds any device. Never hard links: those of other jobs would change too.
 copy_workdir() {
   [ "$SNAPSHOT" != - ] || return 0
-  touch "$WORK/$SNAPSHOT" 2>/dev/null
+  # Never made by that: an empty file of this name would be in the way of every later sync.
+  touch -c "$WORK/$SNAPSHOT" 2>/dev/null
   cp -a --reflink=auto "$WORK/$SNAPSHOT" "$JOB/workdir" 2>/dev/null && return
   rm -rf "$JOB/workdir"
   cp -Rp "$WORK/$SNAPSHOT" "$JOB/workdir" 2>"$JOB/rc.log" && return
@@ -82,6 +83,8 @@ unpack() {
   fi
   if words=$(tar "-x${4#-}f" - 2>&1) && [ -e "$2.end" ]; then
     rm -f "$2.end"
+    # An agent of before has left an empty file in the place of a tree that was swept.
+    [ -d "$1" ] || rm -f "$1" 2>/dev/null
     [ -d "$1" ] || mv "$2" "$1" || exit 1
     # Another sync of the same was a moment faster.
     [ ! -d "$1/$2" ] || rm -rf "${1:?}/$2"
@@ -146,6 +149,8 @@ home_id() {
 do_has() {
   id=$1 name=$2
   shift 2
+  # What is told to be here stays until the job comes that it is asked for, see sweep_work.
+  touch -c "$WORK/$name" 2>/dev/null
   # On NFS, reading the folder shows what another node has just put there.
   [ -d "$WORK/$name" ] || { set +f; for entry in "$WORK"/*; do break; done; set -f; }
   if [ -d "$WORK/$name" ]; then reply "= $id ok yes"; return; fi

@@ -76,13 +76,30 @@ lease_all() {
   done
 }
 
-# Who looks for the next staged job may have had one for a moment, for a job that was just taken back.
-lease_after_walk() {
+# Locks the devices of this process's own job, which is in the books, or none, and sets BUSY to the one that another has.
+lease_mine() {
+  [ -n "$SHARED" ] || ! lease_all "$@" || return 0
+  # Also because who looks for the next staged job may have had a device for a moment, for a job that was just taken back.
   hold_lock runner 18
-  lease_all "$@"
+  shares_left && lease_all "$@"
   set -- $?
+  [ "$1" != 0 ] || [ -z "$SHARED" ] || { start_of $$; enter_books $$ "$START" "$USE" "$UNITS" "$LOCKS"; } 2>/dev/null
   drop_lock runner 18
   return "$1"
+}
+
+# Whether there is room on all devices that the job is to have a share of: any number could have the lock of a shared device. Of
+# those that come at once the first gets it.
+shares_left() {
+  [ -n "$SHARED" ] || return 0
+  read_books "$UUID"
+  full=
+  for device in $SHARED; do
+    device_var "$device"
+    eval "[ \$((\${$VAR:-0} + UNITS)) -le $WHOLE ]" || full=$device
+  done
+  forget_books
+  [ -z "$full" ] || { BUSY=$full; return 1; }
 }
 
 # Frees this process's own job's devices.

@@ -25,11 +25,12 @@ do_start() {
       return
     }
   fi
-  devices= leases=
+  devices= leases= mark=.
+  case ,$5 in *,s:*) mark=? ;; esac
   [ "$5" = - ] || { IFS=,; for device in $5; do devices="$devices $device" leases=$leases${leases:+,}${device#s:}; done; unset IFS; }
   # In the books before its supervisor has entered it: what is staged from now on comes after it.
   UUID=$2
-  if [ ! -e "$ROOT/live/$2" ] && ! { start_of $$; enter_books $$ "$START" "${11}" "${14}" "$leases"; } 2>/dev/null; then
+  if [ ! -e "$ROOT/live/$2" ] && ! { start_of $$; enter_books $$ "$START" "${11}" "${14}" "$leases" "$mark"; } 2>/dev/null; then
     words=$(why_not "$job/try")
     rm -rf "$job" "$ROOT/live/$2"
     reply "= $1 err write ${words:-cannot write to $ROOT/live}"
@@ -79,6 +80,8 @@ do_stage() {
   fi
   if [ ! -d "$STAGED/$2" ]; then
     new=$STAGED/.new.$uuid
+    # What a killed session has left there may be what this job has no more, as what it came after.
+    [ ! -e "$new" ] || rm -rf "$new"
     if ! { mkdir -p "$new" && printf '%s %s %s %s .\n' "$3" "$4" "$5" "$6" >"$new/how" && printf %b "$7" >"$new/env" && printf %b "$8" >"$new/run" &&
       printf %b "$9" >"$new/want" && { [ "${10}" = - ] || printf %b "${10}" >"$new/after"; } && mv "$new" "$STAGED/$2"; } 2>/dev/null; then
       words=$(why_not "$new/try")
@@ -94,7 +97,8 @@ do_stage() {
 do_recall() {
   id=$1
   shift
-  gone=$STAGED/.gone.$$.$id
+  # A name of its own: of a session that was killed another may be left.
+  gone=$STAGED/.gone.$CLUSTER_QUEUE_NODE.$$.$BEGAN.$id
   mkdir "$gone" && (cd "$STAGED" && mv "$@" "$gone/")
   for name in "$@"; do
     uuid=${name##*.}
@@ -102,9 +106,9 @@ do_recall() {
     if [ -d "$gone/$name" ]; then STATE=recalled
     # It may have got another place in the queue, of which the client has not heard; and on a full disk there is no room
     # for another folder.
-    elif mv "$STAGED"/*."$uuid" "$STAGED/.gone.$uuid"; then
+    elif mv "$STAGED"/*."$uuid" "$gone.$uuid"; then
       STATE=recalled
-      rm -rf "$STAGED/.gone.$uuid"
+      rm -rf "$gone.$uuid"
     else
       for entry in "$STAGED"/*."$uuid"; do break; done
       # Still staged, and not to be had: not a word of it, so that it is asked for again.

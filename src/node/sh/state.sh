@@ -47,7 +47,9 @@ tell_state() {
       tell_try "$job"
       age=-
       [ -e "$job/started" ] && read -r since _ <"$job/started" && uptime_s && age=$((NOW - since))
-      if [ "$age" = - ] || [ -p "$job/go" ]; then STATE="waiting $age $TRY"
+      # It is made when all devices are held.
+      if [ -p "$job/go" ]; then STATE="waiting $age $TRY ready"
+      elif [ "$age" = - ]; then STATE="waiting $age $TRY"
       elif [ -p "$job/pause" ]; then STATE="pausing $age $TRY"
       else STATE="running $age $TRY"
       fi

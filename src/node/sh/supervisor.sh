@@ -8,11 +8,14 @@ supervise() {
   # One of two starts of the same UUID gets past here (O_EXCL).
   (set -C; true >"$JOB/sup") 2>/dev/null || exit 0
   boot_id; uptime_s; start_of $$
-  leases=
-  for device in "$@"; do leases=$leases${leases:+,}${device#s:}; done
+  SHARED= LOCKS= mark=.
+  for device in "$@"; do
+    LOCKS=$LOCKS${LOCKS:+,}${device#s:}
+    case $device in s:*) SHARED="$SHARED ${device#s:}" mark=? ;; esac
+  done
   # Its devices are in the books from here on: nothing that comes after it in the queue may get them while its workdir is copied.
   if ! { printf '%s %s %s %s .\n' $$ "$START" "$BOOT" "$NOW" >"$JOB/sup" && printf '%s %s .\n' "$DEVS" "$ALT" >"$JOB/took" &&
-    enter_books $$ "$START" "$USE" "$UNITS" "$leases"; } 2>/dev/null; then
+    enter_books $$ "$START" "$USE" "$UNITS" "$LOCKS" "$mark"; } 2>/dev/null; then
     # On a full disk nobody could tell that it runs: it is not known here, and the engine sends it again.
     rm -f "$ROOT/live/$UUID"
     mv "$JOB" "$JOB.dead.$$" && rm -rf "$JOB.dead.$$"
@@ -75,7 +78,7 @@ finish() {
 # Locks the devices and runs the job, which inherits the locks: they last as long as any process of it, also when the
 # supervisor is killed. Descriptors of two digits are bash's; those just above 9 it takes for itself.
 lease_and_run() {
-  until lease_all "$@" || lease_after_walk "$@"; do
+  until lease_mine "$@"; do
     if is_heard; then
       HOW=busy
       # Not known here any more: the engine plans again, perhaps for this very node.

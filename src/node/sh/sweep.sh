@@ -39,6 +39,8 @@ sweep() {
       mv "$job" "$job.dead.$$" 2>/dev/null && rm -rf "$job.dead.$$"
     done
   find "$ROOT/jobs" -mindepth 1 -maxdepth 1 \( -name '*.dead.*' -o -name '*.busy.*' \) -mtime +1 -exec rm -rf {} + 2>/dev/null
+  # What killed sessions were about to stage or to take back, with its secrets.
+  find "$STAGED" -mindepth 1 -maxdepth 1 \( -name '.new.*' -o -name '.gone.*' \) -mtime +0 -exec rm -rf {} + 2>/dev/null
   sweep_work
   find "${AGENT%/*}" -mindepth 1 -maxdepth 1 -name '*.sh' -mtime +90 2>/dev/null |
     while IFS= read -r script; do rm -rf "$script" "${script%.sh}.bin"; done
@@ -49,10 +51,14 @@ sweep() {
 sweep_work() {
   set +f
   for how in "$STAGED"/*/how; do
-    [ -e "$how" ] && read -r _ snapshot _ <"$how" && [ -d "$WORK/$snapshot" ] && touch "$WORK/$snapshot"
+    [ -e "$how" ] && read -r _ snapshot _ <"$how" && [ -d "$WORK/$snapshot" ] && touch -c "$WORK/$snapshot"
   done 2>/dev/null
   set -f
-  find "$WORK" -mindepth 1 -maxdepth 1 ! -name id -mtime +14 -exec rm -rf {} + 2>/dev/null
+  find "$WORK" -mindepth 1 -maxdepth 1 ! -name id -mtime +14 2>/dev/null |
+    while IFS= read -r tree; do
+      # Those before it may have taken minutes, and a job that needs it may have come. Renamed first: it is there whole or not at all.
+      [ -z "$(find "$tree" -mindepth 0 -maxdepth 0 -mtime +14 2>/dev/null)" ] || { mv "$tree" "$WORK/new-$$" && rm -rf "$WORK/new-$$"; } 2>/dev/null
+    done
   find "$WORK" -mindepth 1 -maxdepth 1 \( -name 'new-*' -o -name '*.part' \) -mtime +1 -exec rm -rf {} + 2>/dev/null
 }
 

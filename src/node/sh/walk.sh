@@ -43,19 +43,22 @@ look_again() {
   [ -n "$AGAIN" ] && [ "$AGAIN" -le $((TICK + $1)) ] || AGAIN=$((TICK + $1))
 }
 
-# enter_books PID START CPUS:KIB UNITS LEASE,…: enters job UUID, which that process supervises, into the node's books
+# enter_books PID START CPUS:KIB UNITS LEASE,… [.|?]: enters job UUID, which that process supervises, into the node's books; "?":
+# it does not have its share of a device yet
 enter_books() {
   # Padded: the end of the job is written over it, and must find room when the job has filled the disk.
-  printf '%s %s %s %s %s %s .%100s\n' "$1" "$2" "$BOOT" "$3" "$4" "${5:--}" '' 1<>"$ROOT/live/$UUID"
+  printf '%s %s %s %s %s %s %s%100s\n' "$1" "$2" "$BOOT" "$3" "$4" "${5:--}" "${6:-.}" '' 1<>"$ROOT/live/$UUID"
 }
 
-# Reads the books: USED_CPUS (thousandths), USED_KIB, and used_LEASE (share units) for each device of a live job.
+# Reads the books: USED_CPUS (thousandths), USED_KIB, and used_LEASE (share units) for each device that a live job has or is to
+# have. For job $1 only what the others have.
 read_books() {
   USED_CPUS=0 USED_KIB=0 DEVICES_SEEN=
   set +f
   for book in "$ROOT"/live/*; do
-    read -r pid began booted use units leases _ <"$book" || continue
+    read -r pid began booted use units leases mark _ <"$book" || continue
     [ "$booted" = "$BOOT" ] && start_of "$pid" && [ "$START" = "$began" ] || continue
+    [ -z "${1-}" ] || [ "${book##*/}" != "$1" ] && [ "$mark" != '?' ] || continue
     book_in "$use" "$units" "$leases"
   done 2>/dev/null
   set -f
@@ -308,12 +311,24 @@ walk() {
   set -f
   [ -e "$2" ] || return 0
   hold_lock runner 18
-  WALKING=1 mine=$1 failed=' ' BUSY=' ' LOOKED= HELD_NEW=
+  WALKING=1 mine=$1 failed=' ' BUSY=' ' LOOKED= HELD_NEW= lists=0
   read_books
-  # The list is from before the lock: what came since is followed by a kick, and what went is passed over.
-  shift
+  # On a home of many nodes some job is always just gone to another.
+  while [ "$lists" -lt 10 ] && ! walk_list; do lists=$((lists + 1)); done
+  forget_books
+}
+
+# Fails when a job of the list is gone: it may only have got another place, before those that are still to come. In the last
+# list it is passed over.
+walk_list() {
+  # Not from before the lock, which another walk may have had for long: meanwhile jobs may have got other places. What comes
+  # from now on is followed by a kick.
+  set +f
+  set -- "$STAGED"/[0-9]*
+  set -f
+  [ "$1" != "$STAGED/[0-9]*" ] || return 0
   for entry in "$@"; do
-    [ -e "$entry/want" ] || continue
+    if [ ! -e "$entry/want" ]; then moved "$entry" && return 1; continue; fi
     name=${entry##*/}
     uuid=${name##*.} class=${name#*.}
     class=${class%.*}
@@ -324,11 +339,21 @@ walk() {
     case ${name%%.*} in *a)
       if client_here; then look_again 1500; continue; fi ;;
     esac
-    if ! fits "$entry"; then failed="$failed$class "; continue; fi
-    claim "$entry" "$uuid" || unlock_new
+    if ! fits "$entry"; then
+      # Not its class did not fit.
+      if [ ! -e "$entry" ]; then moved "$entry" && return 1; continue; fi
+      failed="$failed$class "
+      continue
+    fi
+    claim "$entry" "$uuid" && continue
+    unlock_new
+    ! moved "$entry" || return 1
   done
-  forget_books
+  return 0
 }
+
+# Whether the list should be made anew because of the job in folder $1.
+moved() { [ ! -e "$1" ] && [ "$lists" -lt 9 ]; }
 
 # Ends a walk, when what it started has been told: a supervisor that it spawned says nothing before.
 end_walk() {

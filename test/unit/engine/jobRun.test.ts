@@ -74,6 +74,15 @@ describe('the run of a gang', () => {
     run.event(1, { kind: 'ready', uuid: 'u-1', try: 1 });
     assert.deepEqual(went, [], 'what a said may have ended with its connection');
     run.reconcile(0, { state: 'waiting', try: 1 });
+    assert.deepEqual(went, [], 'a rank that copies its workdir has no device');
+    run.reconcile(0, { state: 'waiting', try: 1, ready: true });
+    assert.deepEqual(went, ['a u-0', 'b u-1']);
+  });
+
+  it('takes what a node had looked up before it said that the rank is ready for the older', () => {
+    run.event(0, { kind: 'ready', uuid: 'u-0', try: 1 });
+    run.reconcile(0, { state: 'waiting', try: 1 });
+    run.event(1, { kind: 'ready', uuid: 'u-1', try: 1 });
     assert.deepEqual(went, ['a u-0', 'b u-1']);
   });
 

@@ -62,6 +62,12 @@ describe('states and events', () => {
     assert.deepEqual(parseJobState(['pausing', '12', '2']), { state: 'pausing', age: 12, try: 2 });
     assert.deepEqual(parseJobState(['waiting', '-', '1']), { state: 'waiting', try: 1 });
     assert.deepEqual(parseJobState(['waiting', '9', '2']), { state: 'waiting', age: 9, try: 2 });
+    assert.deepEqual(parseJobState(['waiting', '9', '2', 'ready']), {
+      state: 'waiting',
+      age: 9,
+      try: 2,
+      ready: true,
+    });
     assert.deepEqual(parseJobState(['ended', '137', '5', 'timeout', '-', '1']), {
       state: 'ended',
       code: 137,
