@@ -55,7 +55,9 @@ export const addNode: Command = {
     const cluster = given?.cluster ?? (await pickCluster(context, queue, title));
     if (cluster === undefined) return;
     const add = await pickHosts(title);
-    if (add && add.length > 0) await queue.changeNodes(cluster, { add });
+    if (!add || add.length === 0) return;
+    const { addNodes } = await import('../control');
+    await addNodes(queue, cluster, add, new AbortController().signal);
   },
 };
 

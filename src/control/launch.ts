@@ -171,7 +171,7 @@ async function enqueue(
 ): Promise<Pick<Launched, 'setup' | 'run'>> {
   const { name, task, file } = request;
   const options = { cluster: name, user: request.user, ...(file === undefined ? {} : { file }) };
-  const nodes = queue.definition(name).nodes.length;
+  const nodes = queue.view(name)?.nodes.filter(({ twinOf }) => twinOf === undefined).length ?? 0;
   const setup =
     task.setup === undefined
       ? undefined

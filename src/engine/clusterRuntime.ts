@@ -178,7 +178,17 @@ export class ClusterRuntime {
   /** Why this demand can never be met; undefined also while a node's inventory is not known yet. */
   refusal(demand: JobRecord['demand']): string | undefined {
     if (this.definition.nodes.some(({ inventory }) => !inventory)) return undefined;
-    return this.scheduler.refusal(demand);
+    const refusal = this.scheduler.refusal(demand);
+    return refusal && `${refusal}${this.twinNote()}`;
+  }
+
+  /** Names nodes that do not count, to be put behind what is said of those that do. */
+  private twinNote(): string {
+    const twins = this.definition.nodes.flatMap(({ name }) => {
+      const first = this.nodes.twinOf(name);
+      return first === undefined ? [] : [`${name} is the same machine as ${first}`];
+    });
+    return twins.length === 0 ? '' : ` (${twins.join(', ')})`;
   }
 
   /** Changes the GPUs that a node is said to have where none are found. @throws QueueError `cluster-busy` while jobs run */
@@ -300,11 +310,12 @@ export class ClusterRuntime {
     const reason = this.waiting.reason(record.uuid, this.nodes.words());
     const where = this.staging.words(record.uuid) ?? this.syncs.reason(record.uuid)?.text;
     if (!reason) return undefined;
+    const note = reason.kind === 'never' ? this.twinNote() : '';
     const alone = this.staging.isStaged(record.uuid) ? true : isStageable(record) ? undefined : false;
     return {
       ...reason,
       ...(alone === undefined ? {} : { alone }),
-      ...(where === undefined ? {} : { text: `${reason.text}; ${where}` }),
+      text: `${reason.text}${note}${where === undefined ? '' : `; ${where}`}`,
     };
   }
 
@@ -342,12 +353,14 @@ export class ClusterRuntime {
       ...(definition.launch?.step && { launch: definition.launch.step }),
       nodes: definition.nodes.map((node) => {
         const about = this.nodes.about(node.name);
+        const twinOf = this.nodes.twinOf(node.name);
         const usage = node.inventory ? this.usage(node.name, labels) : undefined;
         return {
           name: node.name,
           link: this.nodes.linkState(node.name),
           virtual: node.virtual !== undefined,
           ...(about === undefined ? {} : { about }),
+          ...(twinOf === undefined ? {} : { twinOf }),
           ...(node.draining === true ? { draining: true as const } : {}),
           ...(node.destination === undefined ? {} : { destination: node.destination }),
           ...(usage === undefined ? {} : { usage }),

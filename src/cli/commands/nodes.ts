@@ -6,8 +6,7 @@ import { nodeWords } from '../nodeWords';
 import { known, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
 /** Says of nodes that were added what they have, or why they cannot be used; they are tried again all the same. */
-async function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition[]): Promise<void> {
-  await settled(open, [cluster]);
+function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition[]): void {
   for (const node of open.queue.view(cluster)?.nodes ?? []) {
     const { name, link } = node;
     if (!added.some((one) => one.name === name)) continue;
@@ -29,8 +28,11 @@ export function addNodes(program: Command, cli: Cli, end: (code: number) => void
           throw new CliError(`${cluster} has no node ${missing} (it has: ${there.join(', ')})`);
         // Without a connection what the agent left there would stay.
         if (made.remove) await settled(open, [cluster]);
-        await open.queue.changeNodes(cluster, made);
-        if (made.add) await tellNew(open, cluster, made.add);
+        if (made.add) {
+          const { addNodes: addTo } = await import('../../control');
+          await addTo(open.queue, cluster, made.add, open.signal);
+          tellNew(open, cluster, made.add);
+        } else await open.queue.changeNodes(cluster, made);
         return EXIT.ok;
       }),
     );
