@@ -50,10 +50,13 @@ export function launchAgain(cluster: string, file: string | undefined): string {
 }
 
 /** What became of a launch whose jobs are not queued. */
-export function launchWords(cluster: string, { name, message, file }: LaunchStep): string {
-  const step = name === 'connect' ? 'looking for hosts that fit' : 'placing files';
+export function launchWords(cluster: string, { name, message, file, job }: LaunchStep): string {
+  const step = { connect: 'looking for hosts that fit', files: 'placing files', setup: 'running setup' }[
+    name
+  ];
+  const log = job === undefined ? '' : `\n  its log: cq logs ${cluster} ${job}`;
   const again = launchAgain(cluster, file);
   return message === undefined
     ? `${cluster} is being launched: ${step} (if nothing launches it any more: ${again})`
-    : `the launch of ${cluster} failed when ${step}: ${message}\n  to go on with it: ${again}`;
+    : `the launch of ${cluster} failed when ${step}: ${message}${log}\n  to go on with it: ${again}`;
 }

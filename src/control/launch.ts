@@ -142,14 +142,15 @@ async function step<T>(
   const at: LaunchStep = { ...which, ...(file === undefined ? {} : { file }) };
   if (queue.view(name)) await queue.noteLaunch(name, at);
   // Whoever has taken the queue over meanwhile cannot know that this process is still at it.
-  let noted = Promise.resolve();
+  let renoted = Promise.resolve();
   const stop = queue.onDidChange(() => {
-    if (queue.view(name)?.launch?.message === undefined) return;
-    noted = queue.noteLaunch(name, at).catch(() => undefined);
+    const noted = queue.view(name)?.launch;
+    if (noted?.message === undefined || noted.name !== at.name) return;
+    renoted = queue.noteLaunch(name, at).catch(() => undefined);
   });
   const end = async (): Promise<void> => {
     stop();
-    await noted;
+    await renoted;
   };
   try {
     const result = await work();

@@ -615,14 +615,37 @@ export class ClusterRuntime {
     run.record = { ...before, ...patch };
     const durable = this.host.patch(before, patch, urgency);
     if (isFinished(run.record.status)) this.waiting.settled(run.record);
-    if (run.record.status === 'SUCCEEDED') this.noteSetup(run.record);
+    if (run.record.spec.phase === 'setup') this.noteSetup(run.record);
     return durable;
   }
 
-  /** What a setup has made in its workdir is for the jobs that come. */
-  private noteSetup({ uuid, spec: { phase, snapshot } }: JobRecord): void {
-    if (phase !== 'setup' || snapshot === undefined || this.definition.launch?.setup?.uuid === uuid) return;
-    this.noteLaunch((launch) => ({ ...launch, setup: { uuid, snapshot } }));
+  /**
+   * What a setup has made in its workdir is for the jobs that come; one that fails is where its launch stands, until a setup
+   * succeeds or the cluster is launched again.
+   */
+  private noteSetup({ id, uuid, status, message, spec: { snapshot, file } }: JobRecord): void {
+    const { step, setup } = this.definition.launch ?? {};
+    // The launch that queued it may not be through, and another one may have begun since.
+    const isOfIt = step === undefined || step.name === 'setup' || step.jobs?.setup === uuid;
+    if (status === 'SUCCEEDED') {
+      const made = snapshot === undefined || setup?.uuid === uuid ? undefined : { uuid, snapshot };
+      const mended = step?.name === 'setup';
+      if (!made && !mended) return;
+      this.noteLaunch(({ step: before, ...kept }) => ({
+        ...kept,
+        ...(before && !mended && { step: before }),
+        ...(made && { setup: made }),
+      }));
+    } else if ((status === 'FAILED_SETUP' || status === 'LOST') && isOfIt) {
+      const words = `job ${id} is ${status}${message === undefined ? '' : `: ${message}`}`;
+      const failed = {
+        name: 'setup',
+        job: id,
+        message: words,
+        ...(file === undefined ? {} : { file }),
+      } as const;
+      this.noteLaunch((launch) => ({ ...launch, step: failed }));
+    } else return;
     this.host.redefine(this.definition);
   }
 

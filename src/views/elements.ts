@@ -117,7 +117,11 @@ function showLaunch(item: vscode.TreeItem, { name, message }: NonNullable<Cluste
     return;
   }
   item.iconPath = new ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
-  const words = connecting ? l10n.t('launch failed: hosts') : l10n.t('launch failed: files');
+  const words = connecting
+    ? l10n.t('launch failed: hosts')
+    : name === 'files'
+      ? l10n.t('launch failed: files')
+      : l10n.t('launch failed: setup');
   item.description = `${words} · ${message}`;
   item.tooltip = `${words}\n\n${message}\n\n${l10n.t('Retry Launch goes on with this step.')}`;
 }

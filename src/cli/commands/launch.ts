@@ -2,6 +2,7 @@ import os from 'node:os';
 import { userName } from '../../control/home';
 import { Option, type Command } from 'commander';
 import type { NodeDefinition } from '../../cluster';
+import type { Launched } from '../../control';
 import type { JobRecord } from '../../queue';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
@@ -82,7 +83,9 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
             throw withNextStep(error, open, flags.cluster, file);
           });
           for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
-          return followAll(open, [launched.setup, launched.run], flags);
+          const code = await followAll(open, [launched.setup, launched.run], flags);
+          noteFailedSetup(open, launched, file);
+          return code;
         }),
       );
     });
@@ -131,6 +134,15 @@ async function nodesFor(
   }
   if (virtual !== undefined) await queue.defineLocal(name, virtual);
   return [];
+}
+
+/** Says what a setup that has failed kept from running, and how to go on. */
+function noteFailedSetup({ queue, terminal }: QueueCli, { setup, run }: Launched, file?: string): void {
+  if (!setup || queue.job(setup.cluster, setup.id).record.status !== 'FAILED_SETUP') return;
+  const { cluster, id } = setup;
+  terminal.note(
+    `${run ? 'the task was not run: mend' : 'mend'} the setup and launch again: ${launchAgain(cluster, file)}; its log: cq logs ${cluster} ${id}`,
+  );
 }
 
 /** Follows one job after the other, as long as they succeed. */
