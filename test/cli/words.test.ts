@@ -237,6 +237,20 @@ describe('the words of cq', function () {
     delete cq.env.CLUSTER_QUEUE_NODE_POOLS;
   });
 
+  it('of validate warn of scripts that Bash cannot read, and of paths that are not there, as the editor does', async () => {
+    const odd = file(
+      'odd.yaml',
+      'workdir: ./gone\nfile_mounts:\n  ~/data: ./nowhere\n  ~/b: s3://bucket/b\nrun: |\n  echo "never ends\n',
+    );
+    const { code, stdout } = await cq.run('validate', odd);
+    assert.equal(code, 0);
+    const lines = stdout.split('\n');
+    assert.match(lines[0] ?? '', /odd\.yaml:1:10: warning: .*gone does not exist\. \(missing-path\)/);
+    assert.match(lines[1] ?? '', /odd\.yaml:3:11: warning: .*nowhere does not exist\. \(missing-path\)/);
+    assert.match(lines[2] ?? '', /odd\.yaml:6:\d+: warning: Bash cannot read .* \(shell-syntax\)/);
+    assert.equal(lines.length, 4, stdout);
+  });
+
   it('of validate tell places from 1, and need no cluster', async () => {
     const good = file('good.yaml', 'run: echo hi\n');
     const bad = file('bad.yaml', 'name: x\nresources:\n  acelerators: V100:4\nrun: echo\n');
@@ -296,6 +310,11 @@ describe('the words of cq', function () {
     for (const words of [['exec', 'local'], ['exec', '-n'], ['nothing'], ['logs', 'local', '1'], []])
       assert.deepEqual(await next(...words), []);
     await cq.run('cancel', 'local', '2');
+  });
+
+  it('of exec are those of Bash where it cannot read the script: it runs it up to there', async () => {
+    const queued = await cq.run('exec', 'local', file('shell.yaml', 'run: |\n  echo ran\n  if\n'));
+    assert.match(queued.stdout, /ran/, queued.stderr);
   });
 
   it('of files tell those in UTF-16, and take the mark of UTF-8', async () => {
