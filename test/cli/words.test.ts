@@ -173,6 +173,8 @@ describe('the words of cq', function () {
     [['cancel', 'local', '--group', '7'], /local has no job 7/],
     [['down', 'nowhere', '-y'], /no cluster nowhere/],
     [['launch', '-c', '-x', '--local'], /cannot name a cluster|argument/],
+    [['add-node', 'local', 'a'], /local is this machine itself: make a cluster of others/],
+    [['remove-node', 'local', 'x'], /local is this machine itself, which cannot be taken out of it/],
     [['check', 'no-such-host.invalid'], /^no {2}no-such-host\.invalid: /],
   ] as const) {
     it(`end with exit code 1 and the cause: cq ${args.join(' ')}`, async () => {

@@ -3,7 +3,7 @@ import type { NodeDefinition, NodesChange } from '../../cluster';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
 import { nodeWords } from '../nodeWords';
-import { known, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
+import { known, LOCAL, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
 /** Says of nodes that were added what they have, or why they cannot be used; they are tried again all the same. */
 function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition[]): void {
@@ -16,12 +16,26 @@ function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition
   }
 }
 
+/** @throws CliError for a change of the nodes of this machine's own cluster */
+function assertOthers(cluster: string, { add, remove }: NodesChange): void {
+  if (cluster !== LOCAL) return;
+  if (add)
+    throw new CliError(
+      `${cluster} is this machine itself: make a cluster of others with: cq launch -c NAME --hosts HOST,…`,
+    );
+  if (remove)
+    throw new CliError(
+      `${cluster} is this machine itself, which cannot be taken out of it. To end its jobs: cq cancel ${cluster} --all`,
+    );
+}
+
 /** `cq drain`, `cq undrain`, `cq add-node` and `cq remove-node`: the machines of a cluster that is there. */
 export function addNodes(program: Command, cli: Cli, end: (code: number) => void): void {
   const change = async (cluster: string, names: readonly string[], made: NodesChange): Promise<void> => {
     end(
       await withQueue(cli, async (open) => {
         known(open, cluster);
+        assertOthers(cluster, made);
         const there = open.queue.definition(cluster).nodes.map(({ name }) => name);
         const missing = names.find((name) => !there.includes(name));
         if (missing !== undefined)
