@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Cq } from './cq';
 
@@ -312,6 +312,36 @@ describe('the words of cq', function () {
     for (const words of [['exec', 'local'], ['exec', '-n'], ['nothing'], ['logs', 'local', '1'], []])
       assert.deepEqual(await next(...words), []);
     await cq.run('cancel', 'local', '2');
+  });
+
+  it('that may come next are hosts and pools after the options that take them, and the last of several', async () => {
+    cq.env.CLUSTER_QUEUE_SSH_CONFIG = file('config', 'Host nodea nodeb\n  User me\n');
+    cq.env.CLUSTER_QUEUE_NODE_POOLS = file('pools.yaml', 'lab:\n  hosts:\n    - nodea\n    - nodeb\n');
+    const next = async (...words: string[]): Promise<string> => (await cq.run('complete', ...words)).stdout;
+    assert.equal(await next('launch', '-c', 'x', '--hosts'), 'nodea\tssh config\nnodeb\tssh config\n');
+    for (const words of [
+      ['launch', '--pool'],
+      ['add-node', 'local', '--pool'],
+    ])
+      assert.equal(await next(...words), 'lab\t2 hosts\n');
+    const bin = path.join(cq.dir, 'bin');
+    mkdirSync(bin);
+    const script = `#!/bin/sh\nexec '${process.execPath}' -- '${cq.program}' "$@"\n`;
+    writeFileSync(path.join(bin, 'cq'), script, { mode: 0o755 });
+    const completion = file('_cq', (await cq.run('completion', 'bash')).stdout);
+    const completed = (...words: string[]): string[] => {
+      const line = words.map((word) => `'${word}'`).join(' ');
+      const text = `. '${completion}'; COMP_WORDS=(cq ${line}); COMP_CWORD=${words.length}; _cq; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const env = { ...cq.env, PATH: `${bin}:${process.env.PATH ?? ''}` };
+      return execFileSync('bash', ['-c', text], { env }).toString().trim().split('\n');
+    };
+    assert.deepEqual(completed('launch', '--hosts', 'no'), ['nodea', 'nodeb']);
+    assert.deepEqual(completed('launch', '--hosts', 'nodea,nodeb'), ['nodea,nodeb']);
+    assert.deepEqual(completed('launch', '-c', 'x', '--hosts', 'nodea,'), ['nodea,nodea', 'nodea,nodeb']);
+    assert.deepEqual(completed('launch', '--pool', ''), ['lab']);
+    assert.deepEqual(completed('add-node', 'local', 'nodeb'), ['nodeb']);
+    delete cq.env.CLUSTER_QUEUE_SSH_CONFIG;
+    delete cq.env.CLUSTER_QUEUE_NODE_POOLS;
   });
 
   it('of exec are those of Bash where it cannot read the script: it runs it up to there', async () => {
