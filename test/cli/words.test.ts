@@ -32,6 +32,8 @@ describe('the words of cq', function () {
     return full;
   };
 
+  before(() => file('bad.env', '1A=3\n'));
+
   it('start fast', () => {
     const time = (args: string[]): number => {
       const began = performance.now();
@@ -118,6 +120,14 @@ describe('the words of cq', function () {
     [['exec', 'c', '--retries', '-1', '--', 'true'], /write a whole number/],
     [['exec', 'c', '--retries', '2000', '--', 'true'], /at most 1000/],
     [['launch', '-c', 'c', '--local', '--timeout', '0'], /from 1 second to 365 days/],
+    [['exec', 'local', '--num-nodes', '0', '--', 'true'], /--num-nodes 0: The number of nodes must be/],
+    [['exec', 'local', '--memory', 'abc', '--', 'true'], /--memory abc: `abc` is not a memory size/],
+    [['exec', 'local', '--cpus', '1e308', '--', 'true'], /--cpus 1e308: `1e308` is more CPUs than any/],
+    [['exec', 'local', '--gpus', '', '--', 'true'], /--gpus '': The accelerator's name is missing/],
+    [['exec', 'local', '--gpus', 'V100:0', '--', 'true'], /--gpus V100:0: The count of V100 must be above 0/],
+    [['exec', 'local', '-n', 'a b', '--', 'true'], /--name a b: /],
+    [['exec', 'local', '--env', '1A=3', '--', 'true'], /--env 1A: The name of an environment variable/],
+    [['exec', 'local', '--secret', '1A=3', '--', 'true'], /--secret 1A: The name of an environment variable/],
     [['launch'], /required option '-c, --cluster <name>'/],
     [['launch', '-c', 'c', '--hosts', 'a', '--local'], /cannot be used with/],
     [['launch', '-c', 'c', '--hosts', 'a', '--virtual', 'V100:4'], /--virtual goes with --local/],
@@ -151,15 +161,13 @@ describe('the words of cq', function () {
 
   for (const [args, words] of [
     [['exec', 'c', 'missing.yaml'], /there is no file missing\.yaml$/m],
-    [['exec', 'local', '--env', '1A=3', '--', 'true'], /`1A`: The name of an environment variable/],
     [['launch', '-c', 'local', '--hosts', 'a', '--', 'true'], /local is this machine itself/],
     [['exec', 'c', '.'], /\. cannot be read: it is a folder/],
     [['exec', 'local', '--gpus', '4xV100', '--', 'true'], /the count comes after: `V100:4`[^]*can never run/],
     [['exec', 'locl', '--', 'true'], /there is no cluster locl \(known: local\): did you mean local\?/],
     [['status', 'nowhere'], /no cluster nowhere/],
     [['exec', 'nowhere', '--', 'true'], /there is no cluster nowhere \(known: local\).*cq launch -c nowhere/],
-    [['exec', 'local', '--gpus', 'V100:0', '--', 'true'], /V100:0|count|above 0/],
-    [['exec', 'local', '-n', 'a b', '--', 'true'], /name/],
+    [['exec', 'local', '--env-file', 'bad.env', '--', 'true'], /--env-file bad\.env: `1A`: The name of/],
     [['exec', 'local', '--workdir', 'missing', '--', 'true'], /--workdir missing is not a folder/],
     [
       ['exec', 'local', '--env-file', 'missing', '--', 'true'],
