@@ -1,6 +1,6 @@
 import type { LaunchStep } from '../cluster';
 import type { NodeView } from '../engine';
-import { deviceLabel, type DeviceUsage } from '../queue';
+import { afterName, deviceLabel, type DeviceUsage } from '../queue';
 
 /** A node in one line: `node-a: 3/4 V100-16GB free`, or why it cannot be used. */
 export function nodeWords(node: NodeView): string {
@@ -8,10 +8,10 @@ export function nodeWords(node: NodeView): string {
 }
 
 /** What a node has free, or why it cannot be used. */
-export function stateWords({ link, usage, draining }: NodeView): string {
+export function stateWords({ name, destination, link, usage, draining }: NodeView): string {
   switch (link.state) {
     case 'down':
-      return link.message;
+      return afterName(link.message, name, destination);
     case 'idle':
       return 'not connected';
     case 'connecting':

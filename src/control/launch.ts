@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LaunchJobs, LaunchStep, NodeDefinition } from '../cluster';
 import { demandOf, isRemoteSource, QueueError, type SubmitOptions } from '../engine';
-import { demandWords, Scheduler, type JobDemand, type JobRecord, type NodeDemand } from '../queue';
+import { afterName, demandWords, Scheduler, type JobDemand, type JobRecord, type NodeDemand } from '../queue';
 import type { Task } from '../task';
 import { mountsOf } from './mounts';
 import type { Queue } from './queue';
@@ -267,7 +267,7 @@ function firstThatFit(task: Task, fit: readonly Found[]): readonly Found[] | und
 /** Why a host is passed over; undefined when it will do. */
 function flawOf(queue: Queue, cluster: string, node: NodeDefinition, demand: JobDemand): string | undefined {
   const link = queue.view(cluster)?.nodes.find((view) => view.name === node.name)?.link;
-  if (link?.state === 'down') return link.message;
+  if (link?.state === 'down') return afterName(link.message, node.name, node.destination);
   if (!node.inventory) return 'it was not reached';
   if (demand.alternatives.some((alternative) => has(node, alternative))) return undefined;
   return `has ${factsOf(node)}; needs ${demand.alternatives.map(demandWords).join(', or ')}`;

@@ -1,6 +1,6 @@
 import type { ClusterDefinition, LaunchState, NodeDefinition, NodesChange } from '../cluster';
 import type { AgentSession, NodeEvent, NodeFacts } from '../node';
-import type { Scheduler } from '../queue';
+import { afterName, type Scheduler } from '../queue';
 import type { Channel, Transport } from '../transport';
 import { inventoryOf } from './inventory';
 import { NodeLink, type LinkState } from './nodeLink';
@@ -297,7 +297,7 @@ export class ClusterNodes {
     if (trouble !== undefined) return trouble;
     const [first] = down;
     return first && first.state.state === 'down'
-      ? `waiting for ${first.node}: ${first.state.message}`
+      ? `waiting for ${first.node}: ${afterName(first.state.message, first.node, this.find(first.node)?.destination)}`
       : undefined;
   }
 

@@ -5,7 +5,7 @@ export { compileNeed, type Need } from './demand';
 export { deviceAccepts } from './nodeTable';
 export { Scheduler, type Start } from './scheduler';
 export { cpuUnits, memoryUnits } from './units';
-export { bytesWords, demandWords } from './words';
+export { afterName, bytesWords, demandWords } from './words';
 export type { SchedulerJob } from './ordered';
 export type { NodeAvailability, SchedulerDevice, SchedulerNode } from './node';
 export type { Missing, PendingReason } from './reason';

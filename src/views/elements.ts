@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { ClusterView, GroupView, JobView, NodeAbout, NodeView } from '../engine';
 import {
+  afterName,
   age,
   deviceLabel,
   duration,
@@ -148,7 +149,7 @@ export function nodeItem(cluster: string, view: NodeView): vscode.TreeItem {
       break;
     case 'down':
       item.iconPath = new ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
-      item.description = view.link.message;
+      item.description = afterName(view.link.message, view.name, view.destination);
       break;
   }
   item.tooltip = nodeTooltip(view);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { NodeDefinition, NodesChange } from '../../cluster';
+import { afterName } from '../../queue';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
 import { nodeWords } from '../nodeWords';
@@ -8,10 +9,12 @@ import { known, LOCAL, settled, withQueue, type Cli, type QueueCli } from '../wi
 /** Says of nodes that were added what they have, or why they cannot be used; they are tried again all the same. */
 function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition[]): void {
   for (const node of open.queue.view(cluster)?.nodes ?? []) {
-    const { name, link } = node;
+    const { name, destination, link } = node;
     if (!added.some((one) => one.name === name)) continue;
     if (link.state === 'down')
-      open.terminal.note(`${name} was added, and cannot be used yet: ${link.message}`);
+      open.terminal.note(
+        `${name} was added, and cannot be used yet: ${afterName(link.message, name, destination)}`,
+      );
     else open.terminal.print(nodeWords(node));
   }
 }
