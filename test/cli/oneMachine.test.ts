@@ -39,4 +39,15 @@ describe('cq with one machine under two names', function () {
     const gone = await cq.run('remove-node', 'all', 'nodeb2');
     assert.match(gone.stderr, /all has no node nodeb2 \(it has: nodeb\)/);
   });
+
+  it('says what became of nodes that are drained, used again and removed', async () => {
+    const done = async (...words: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await cq.run(...words);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    assert.equal(await done('drain', 'all', 'nodeb'), 'draining on all, where nothing new starts: nodeb\n');
+    assert.equal(await done('undrain', 'all', 'nodeb'), 'in use again on all: nodeb\n');
+    assert.equal(await done('remove-node', 'two', 'nodeb2'), 'removed from two: nodeb2\n');
+  });
 });

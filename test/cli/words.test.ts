@@ -139,6 +139,8 @@ describe('the words of cq', function () {
     [['cancel', 'local', '1', '--all'], /not both/],
     [['move', 'local', '1'], /say where: one of/],
     [['move', 'local', '1', '--first', '--up'], /say where: one of/],
+    [['move', 'local', '1', '--before', '1'], /job 1 cannot go before itself/],
+    [['exec', '', '--', 'true'], /the name of the cluster is empty \(known: local\)/],
     [['status', '--wide'], /unknown option '--wide'/],
     [['engine', '--watch'], /unknown option '--watch'/],
     [['engine', 'local'], /too many arguments/],
@@ -181,6 +183,8 @@ describe('the words of cq', function () {
     [['cancel', 'local', '--group', '7'], /local has no job 7/],
     [['down', 'nowhere', '-y'], /no cluster nowhere/],
     [['launch', '-c', '-x', '--local'], /cannot name a cluster|argument/],
+    [['fetch', 'local', '1', '--to', 'bad.env'], /bad\.env is no folder.*name another one with --to/],
+    [['fetch', 'local', '1', '--to', 'bad.env/below'], /below is no folder.*name another one with --to/],
     [['add-node', 'local', 'a'], /local is this machine itself: make a cluster of others/],
     [['remove-node', 'local', 'x'], /local is this machine itself, which cannot be taken out of it/],
     [['check', 'no-such-host.invalid'], /^no {2}no-such-host\.invalid: /],
@@ -355,6 +359,12 @@ describe('the words of cq', function () {
   it('of exec are those of Bash where it cannot read the script: it runs it up to there', async () => {
     const queued = await cq.run('exec', 'local', file('shell.yaml', 'run: |\n  echo ran\n  if\n'));
     assert.match(queued.stdout, /ran/, queued.stderr);
+    const { code, stderr } = await cq.run('logs', 'local', '--sync-down', 'bad.env');
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /bad\.env is no folder, and none can be made there: name another one with --sync-down/,
+    );
   });
 
   it('of files tell those in UTF-16, and take the mark of UTF-8', async () => {

@@ -19,6 +19,11 @@ function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition
   }
 }
 
+function doneWords({ remove, drain }: NodesChange, cluster: string): string {
+  if (remove) return `removed from ${cluster}`;
+  return drain ? `draining on ${cluster}, where nothing new starts` : `in use again on ${cluster}`;
+}
+
 /** @throws CliError for a change of the nodes of this machine's own cluster */
 function assertOthers(cluster: string, { add, remove }: NodesChange): void {
   if (cluster !== LOCAL) return;
@@ -49,7 +54,10 @@ export function addNodes(program: Command, cli: Cli, end: (code: number) => void
           const { addNodes: addTo } = await import('../../control');
           await addTo(open.queue, cluster, made.add, open.signal);
           tellNew(open, cluster, made.add);
-        } else await open.queue.changeNodes(cluster, made);
+          return EXIT.ok;
+        }
+        await open.queue.changeNodes(cluster, made);
+        open.terminal.print(`${doneWords(made, cluster)}: ${names.join(', ')}`);
         return EXIT.ok;
       }),
     );
