@@ -10,5 +10,5 @@ export type { SchedulerJob } from './ordered';
 export type { NodeAvailability, SchedulerDevice, SchedulerNode } from './node';
 export type { Missing, PendingReason } from './reason';
 export type { Amount, ClusterTotals, DeviceUsage, NodeUsage } from './usage';
-export { age, duration, timeLimitText } from './age';
+export { age, duration, roughAge, roughDuration, timeLimitText, type Rough } from './age';
 export { placementText, renderQueue, type QueueCell, type QueueTableOptions } from './table';
