@@ -5,11 +5,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
+import { optionsOf } from './options.mjs';
 import { root, runNode } from './processes.mjs';
 import { ensureBuilt, ensureDebian, ensureInstalled } from './setup.mjs';
 
-const { grep, seed } = parseArgs({ options: { grep: { type: 'string' }, seed: { type: 'string' } } }).values;
+const { grep, seed } = optionsOf(import.meta.url, { grep: { type: 'string' }, seed: { type: 'string' } });
 await ensureInstalled();
 const missing = await ensureDebian(['sshd', 'ssh', 'faketime']);
 if (missing.length > 0) throw new Error(`the fault suite needs ${missing.join(', ')}`);

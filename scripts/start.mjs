@@ -4,17 +4,18 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { openInBrowser } from './browser.mjs';
 import { findDesktopCode } from './desktopCode.mjs';
 import { ensureServer } from './installServer.mjs';
+import { optionsOf } from './options.mjs';
 import { root, runNode } from './processes.mjs';
 import { ensureBuilt, ensureInstalled } from './setup.mjs';
 import { startServer } from './vscodeServer.mjs';
 
-const options = parseArgs({
-  options: { headless: { type: 'boolean' }, 'no-browser': { type: 'boolean' } },
-}).values;
+const options = optionsOf(import.meta.url, {
+  headless: { type: 'boolean' },
+  'no-browser': { type: 'boolean' },
+});
 const examples = path.join(root, 'examples');
 
 const desktop = options['no-browser'] ? undefined : findDesktopCode();

@@ -2,11 +2,11 @@
 //   --only unit,node,vscode,ui,types,lint   only these stages
 //   --grep PATTERN                          only the tests whose names match
 import process from 'node:process';
-import { parseArgs } from 'node:util';
+import { optionsOf } from './options.mjs';
 import { ensureBuilt, ensureDebian, ensureInstalled } from './setup.mjs';
 import { stages, sum } from './testStages.mjs';
 
-const { only, grep } = parseArgs({ options: { only: { type: 'string' }, grep: { type: 'string' } } }).values;
+const { only, grep } = optionsOf(import.meta.url, { only: { type: 'string' }, grep: { type: 'string' } });
 const chosen = chooseStages(only);
 const inCi = Boolean(process.env.CI);
 

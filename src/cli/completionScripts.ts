@@ -6,13 +6,13 @@ export interface Words {
 }
 
 /**
- * Commands at the first word, options after a dash; elsewhere what `cq complete` knows (clusters, jobs, nodes), or files. No
- * words of a command after `--` are ours.
+ * Commands at the first word, options after a dash; elsewhere what `cq complete` knows (clusters, jobs, nodes, hosts,
+ * pools), or files. Of a list with commas the last item is completed. No words of a command after `--` are ours.
  */
 export function bash(commands: readonly Words[]): string {
   const cases = commands.map(({ name, options }) => `    ${name}) options="${flagsOf(options)}" ;;`);
   return `_cq() {
-  local word="\${COMP_WORDS[COMP_CWORD]}" options=""
+  local word="\${COMP_WORDS[COMP_CWORD]}" options="" before=""
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(' ')} --help --version" -- "$word"))
     return
@@ -24,9 +24,10 @@ ${cases.join('\n')}
     -*) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
     *)
       COMPREPLY=()
+      case "$word" in *,*) before="\${word%,*}," ;; esac
       case " \${COMP_WORDS[*]:0:COMP_CWORD} " in
         *" -- "*) ;;
-        *) COMPREPLY=($(compgen -W "$(cq complete "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null </dev/null | cut -f1)" -- "$word")) ;;
+        *) COMPREPLY=($(compgen -W "$(cq complete "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null </dev/null | cut -f1)" -P "$before" -- "\${word##*,}")) ;;
       esac
       [ \${#COMPREPLY[@]} -gt 0 ] || compopt -o default 2>/dev/null
       ;;
@@ -63,6 +64,7 @@ ${cases.join('\n')}
   (( \${words[(I)--]} && \${words[(I)--]} < CURRENT )) ||
     known=(\${(f)"$(cq complete "\${(@)words[2,CURRENT-1]}" 2>/dev/null </dev/null)"})
   known=(\${known//$'\\t'/:})
+  (( $#known )) && compset -P '*,'
   if (( $#known )); then _describe -V word known; else _files; fi
 }
 compdef _cq cq`;
@@ -80,7 +82,8 @@ export function fish(commands: readonly Words[]): string {
   return [
     `function __cq_known
   set -l words (commandline -opc)
-  contains -- -- $words; or cq complete $words[2..-1] 2>/dev/null </dev/null
+  set -l before (string match -r '^.*,' -- (commandline -ct))
+  contains -- -- $words; or cq complete $words[2..-1] 2>/dev/null </dev/null | string replace -r -- '^' "$before"
 end`,
     // A word that is known comes before files of the same beginning; where none is, there are files.
     `complete -c cq -n 'not __fish_use_subcommand; and test -n "$(__cq_known)"' -f -k -a '(__cq_known)'`,

@@ -64,7 +64,7 @@ export interface ClusterJson {
   readonly running: number;
   readonly pending: number;
   readonly staged: number;
-  /** A launch that has not queued its jobs: the step it is at (`connect` or `files`), and why that failed. */
+  /** A launch that has not come to its end: the step it is at (`connect`, `files` or `setup`), and why that failed. */
   readonly launch: { readonly step: string; readonly message: string | null } | null;
   readonly nodes: readonly {
     readonly name: string;

@@ -1,6 +1,6 @@
 import type { LaunchStep } from '../cluster';
 import type { NodeView } from '../engine';
-import { deviceLabel, type DeviceUsage } from '../queue';
+import { afterName, deviceLabel, type DeviceUsage } from '../queue';
 
 /** A node in one line: `node-a: 3/4 V100-16GB free`, or why it cannot be used. */
 export function nodeWords(node: NodeView): string {
@@ -8,10 +8,10 @@ export function nodeWords(node: NodeView): string {
 }
 
 /** What a node has free, or why it cannot be used. */
-export function stateWords({ link, usage, draining }: NodeView): string {
+export function stateWords({ name, destination, link, usage, draining }: NodeView): string {
   switch (link.state) {
     case 'down':
-      return link.message;
+      return afterName(link.message, name, destination);
     case 'idle':
       return 'not connected';
     case 'connecting':
@@ -50,10 +50,13 @@ export function launchAgain(cluster: string, file: string | undefined): string {
 }
 
 /** What became of a launch whose jobs are not queued. */
-export function launchWords(cluster: string, { name, message, file }: LaunchStep): string {
-  const step = name === 'connect' ? 'looking for hosts that fit' : 'placing files';
+export function launchWords(cluster: string, { name, message, file, job }: LaunchStep): string {
+  const step = { connect: 'looking for hosts that fit', files: 'placing files', setup: 'running setup' }[
+    name
+  ];
+  const log = job === undefined ? '' : `\n  its log: cq logs ${cluster} ${job}`;
   const again = launchAgain(cluster, file);
   return message === undefined
     ? `${cluster} is being launched: ${step} (if nothing launches it any more: ${again})`
-    : `the launch of ${cluster} failed when ${step}: ${message}\n  to go on with it: ${again}`;
+    : `the launch of ${cluster} failed when ${step}: ${message}${log}\n  to go on with it: ${again}`;
 }

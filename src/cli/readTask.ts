@@ -4,6 +4,7 @@ import {
   applyOverrides,
   commandTask,
   EMPTY_TASK,
+  envNameFlaw,
   missingValues,
   parseAccelerator,
   parseTask,
@@ -109,14 +110,19 @@ function overridden(cli: Cli, task: Task, flags: TaskFlags): Task {
   return changed;
 }
 
-/** What is done for options, and what is wrong with one says which. @throws CliError */
+/** What is done for options, and what is wrong with one says which. @throws UsageError; CliError of what is in a file */
 function ofOptions<T>(flags: TaskFlags, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const field = error instanceof TaskError ? error.field : undefined;
+    if (!(error instanceof TaskError)) throw error;
+    const { field, message } = error;
+    // Those of the command line were looked at before.
+    if (field === 'envs' || field === 'secrets')
+      throw new CliError(`--env-file ${flags.envFile ?? ''}: ${message}`);
+    if (field === 'numNodes') throw new UsageError(`--num-nodes ${flags.numNodes ?? ''}: ${message}`);
     if (field !== 'name' && field !== 'gpus' && field !== 'cpus' && field !== 'memory') throw error;
-    throw new CliError(`--${field} ${flags[field] ?? ''}: ${(error as TaskError).message}`);
+    throw new UsageError(`--${field} ${flags[field] || "''"}: ${message}`);
   }
 }
 
@@ -125,6 +131,10 @@ function pairs(flag: string, given: readonly string[] = []): Record<string, stri
   return Object.fromEntries(
     given.map((text) => {
       const equals = text.indexOf('=');
+      const name = equals < 0 ? text : text.slice(0, equals);
+      const flaw = equals === 0 ? undefined : envNameFlaw(name);
+      // Without the value, which may be a secret.
+      if (flaw) throw new UsageError(`${flag} ${name}: ${flaw.message}`);
       if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
       const value = equals === 0 ? undefined : process.env[text];
       if (value === undefined)

@@ -12,9 +12,13 @@ const CODES: Readonly<Record<Tone, string>> = {
   dim: '2',
 };
 
+const LF = 10;
+
 /** The two outputs: for a person on a terminal with colours, for a pipe without. */
 export class Terminal {
   private broken = false;
+  /** What was printed last has not ended its line. */
+  private midLine = false;
 
   constructor(
     private readonly out: NodeJS.WriteStream = process.stdout,
@@ -43,15 +47,19 @@ export class Terminal {
   }
 
   print(text: string): void {
+    this.midLine = false;
     if (!this.broken) this.out.write(`${text}\n`);
   }
 
   write(bytes: Buffer): void {
+    if (bytes.length > 0) this.midLine = bytes.at(-1) !== LF;
     if (!this.broken) this.out.write(bytes);
   }
 
   /** A word beside the output; never on stdout. */
   note(text: string): void {
+    // On a terminal both are on one screen.
+    if (this.midLine && this.out.isTTY && this.err.isTTY) this.write(Buffer.from('\n'));
     this.err.write(`${text}\n`);
   }
 

@@ -2,7 +2,7 @@ import type { Queue } from '../control';
 import { VERSION } from '../control/version';
 import { settled as settledOf, until as untilOf } from '../control/waiting';
 import { closest } from '../task/suggest';
-import { CliError } from './errors';
+import { CliError, UsageError } from './errors';
 import { EXIT } from './exitCodes';
 import type { Terminal } from './terminal';
 
@@ -79,6 +79,7 @@ export async function caughtUp(cli: QueueCli, clusters: readonly string[]): Prom
 export function known({ queue }: QueueCli, name: string): string {
   if (queue.view(name)) return name;
   const names = queue.views().map((view) => view.name);
+  if (name === '') throw new UsageError(`the name of the cluster is empty (known: ${names.join(', ')})`);
   // Of two letters every other name is near.
   const near = name.length < 3 ? undefined : closest(name, names);
   const next =

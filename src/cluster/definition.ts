@@ -7,7 +7,7 @@ export interface ClusterDefinition {
 
 /** What launches have done to a cluster. */
 export interface LaunchState {
-  /** Absent when the last launch has queued its jobs, or there was none. */
+  /** Absent when the last launch has queued its jobs and its setup has not failed, or there was none. */
   readonly step?: LaunchStep;
   /** The last setup that succeeded in a workdir, and which: what it made there is in those of later jobs. */
   readonly setup?: { readonly uuid: string; readonly snapshot: string };
@@ -17,14 +17,16 @@ export interface LaunchState {
 
 /** Where a launch is, or where it ended. */
 export interface LaunchStep {
-  /** `connect`: the nodes are candidates, of which those that fit will be kept. */
-  readonly name: 'connect' | 'files';
+  /** `connect`: the nodes are candidates, of which those that fit will be kept. `setup`: it was queued, and has failed. */
+  readonly name: 'connect' | 'files' | 'setup';
   /** Why it failed; absent while it is under way. */
   readonly message?: string;
   /** Absolute path of the task file, to take the step up again. */
   readonly file?: string;
   /** Under which uuids its jobs are queued: taken up again, a launch queues none of them twice. */
   readonly jobs?: LaunchJobs;
+  /** With `setup`: the number of the job that failed. */
+  readonly job?: number;
 }
 
 /** Uuids of the jobs of a launch; each absent when the task has no such part. */

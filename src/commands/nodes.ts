@@ -4,6 +4,7 @@ import type { Queue } from '../control';
 import { pickHosts } from './addCluster';
 import { targets, type Command, type CommandContext } from './context';
 import { pickCluster } from './pick';
+import { LOCAL } from '../window';
 
 /** Drain Node: what runs there goes on, nothing new starts. */
 export const drainNode: Command = {
@@ -24,6 +25,10 @@ export const removeNode: Command = {
   run: async (context, ...args) => {
     const queue = await context.window.open();
     for (const { cluster, node } of await nodesFor(context, queue, args, vscode.l10n.t('Remove Node'))) {
+      if (cluster === LOCAL)
+        throw new Error(
+          vscode.l10n.t('{0} is this machine itself, which cannot be taken out of it', cluster),
+        );
       const usage = queue.view(cluster)?.nodes.find(({ name }) => name === node)?.usage;
       const busy = (usage?.jobs.length ?? 0) > 0;
       const action = busy ? vscode.l10n.t('Drain') : vscode.l10n.t('Remove');
@@ -54,8 +59,14 @@ export const addNode: Command = {
     const [given] = targets(context, 'cluster', args);
     const cluster = given?.cluster ?? (await pickCluster(context, queue, title));
     if (cluster === undefined) return;
+    if (cluster === LOCAL)
+      throw new Error(
+        vscode.l10n.t('{0} is this machine itself: make a cluster of others with Add Cluster…', cluster),
+      );
     const add = await pickHosts(title);
-    if (add && add.length > 0) await queue.changeNodes(cluster, { add });
+    if (!add || add.length === 0) return;
+    const { addNodes } = await import('../control');
+    await addNodes(queue, cluster, add, new AbortController().signal);
   },
 };
 

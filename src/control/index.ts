@@ -23,6 +23,7 @@ export { staleMountsOf, staleWords } from './mounts';
 export { expandHome, stateFolder, userName } from './home';
 export { backgroundFiles, backgroundPid, becomeBackground, findBackground } from './background';
 export { VERSION } from './version';
+export { addNodes } from './addNodes';
 export { nodesOf } from './nodes';
 export { nodesOfTask, otherPoolWords, poolNodes, poolsOfTask, readPools } from './pools';
 export { poolsFile } from './poolsFile';

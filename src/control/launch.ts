@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LaunchJobs, LaunchStep, NodeDefinition } from '../cluster';
 import { demandOf, isRemoteSource, QueueError, type SubmitOptions } from '../engine';
-import { demandWords, Scheduler, type JobDemand, type JobRecord, type NodeDemand } from '../queue';
+import { afterName, demandWords, Scheduler, type JobDemand, type JobRecord, type NodeDemand } from '../queue';
 import type { Task } from '../task';
 import { mountsOf, requireSources } from './mounts';
 import type { Queue } from './queue';
@@ -147,14 +147,15 @@ async function step<T>(
   const at: LaunchStep = { ...which, ...(file === undefined ? {} : { file }) };
   if (queue.view(name)) await queue.noteLaunch(name, at);
   // Whoever has taken the queue over meanwhile cannot know that this process is still at it.
-  let noted = Promise.resolve();
+  let renoted = Promise.resolve();
   const stop = queue.onDidChange(() => {
-    if (queue.view(name)?.launch?.message === undefined) return;
-    noted = queue.noteLaunch(name, at).catch(() => undefined);
+    const noted = queue.view(name)?.launch;
+    if (noted?.message === undefined || noted.name !== at.name) return;
+    renoted = queue.noteLaunch(name, at).catch(() => undefined);
   });
   const end = async (): Promise<void> => {
     stop();
-    await noted;
+    await renoted;
   };
   try {
     const result = await work();
@@ -181,7 +182,7 @@ async function enqueue(
     ...(file === undefined ? {} : { file }),
     ...(folders === undefined ? {} : { folders }),
   };
-  const nodes = queue.definition(name).nodes.length;
+  const nodes = queue.view(name)?.nodes.filter(({ twinOf }) => twinOf === undefined).length ?? 0;
   const setup =
     task.setup === undefined
       ? undefined
@@ -296,7 +297,7 @@ function firstThatFit(
 /** Why a host is passed over; undefined when it will do. */
 function flawOf(queue: Queue, cluster: string, node: NodeDefinition, demand: JobDemand): string | undefined {
   const link = queue.view(cluster)?.nodes.find((view) => view.name === node.name)?.link;
-  if (link?.state === 'down') return link.message;
+  if (link?.state === 'down') return afterName(link.message, node.name, node.destination);
   if (!node.inventory) return 'it was not reached';
   if (demand.alternatives.some((alternative) => has(node, alternative))) return undefined;
   return `has ${factsOf(node)}; needs ${demand.alternatives.map(demandWords).join(', or ')}`;

@@ -1,9 +1,10 @@
 import type { ClusterDefinition, LaunchState, NodeDefinition, NodesChange } from '../cluster';
 import type { AgentSession, NodeEvent, NodeFacts } from '../node';
-import type { Scheduler } from '../queue';
+import { afterName, type Scheduler } from '../queue';
 import type { Channel, Transport } from '../transport';
 import { gpuTrouble, inventoryOf } from './inventory';
 import { NodeLink, type LinkState } from './nodeLink';
+import { twinsOf, twinWords } from './twins';
 import { UnseenGpus } from './unseenGpus';
 import type { NodeAbout } from './views';
 
@@ -53,6 +54,10 @@ export class ClusterNodes {
   private readonly tried = new Set<string>();
   /** What the last look at each node found, and how far its clock was ahead of ours then. */
   private readonly looks = new Map<string, { readonly facts: NodeFacts; readonly aheadS: number }>();
+  /** What tells each machine from all others, also while it is not connected. */
+  private readonly machines = new Map<string, string>();
+  /** Nodes that are a machine which another one before them is. */
+  private twins = twinsOf([], this.machines);
   private readonly timers = new Set<NodeJS.Timeout>();
   private closed = false;
 
@@ -74,6 +79,7 @@ export class ClusterNodes {
       this.shared.delete(name);
       this.looks.delete(name);
       this.tried.delete(name);
+      this.machines.delete(name);
       if (this.find(name)) this.scheduler.removeNode(name);
     }
     const kept = this.definition.nodes.filter(({ name }) => !remove.includes(name));
@@ -86,6 +92,7 @@ export class ClusterNodes {
     const fresh = add.filter(({ name }) => !kept.some((node) => node.name === name));
     this.definition = without({ ...this.definition, nodes: [...changed, ...fresh] }, remove);
     for (const node of fresh) this.link(node);
+    this.compare();
     for (const { name } of changed) this.updateAvailability(name);
     this.host.changed();
   }
@@ -287,6 +294,11 @@ export class ClusterNodes {
     };
   }
 
+  /** The node that is the same machine as this one, and is used instead. */
+  twinOf(node: string): string | undefined {
+    return this.twins.get(node)?.first;
+  }
+
   linkState(node: string): LinkState {
     const link = this.links.get(node)?.state ?? { state: 'idle' };
     const trouble = this.troubleOf(node);
@@ -305,12 +317,13 @@ export class ClusterNodes {
     if (trouble !== undefined) return trouble;
     const [first] = down;
     return first && first.state.state === 'down'
-      ? `waiting for ${first.node}: ${first.state.message}`
+      ? `waiting for ${first.node}: ${afterName(first.state.message, first.node, this.find(first.node)?.destination)}`
       : undefined;
   }
 
   private troubleOf(node: string): string | undefined {
-    return this.unseen.of(node) ?? this.troubled.get(node);
+    const twin = this.twins.get(node);
+    return twin ? twinWords(twin) : (this.unseen.of(node) ?? this.troubled.get(node));
   }
 
   close(): void {
@@ -343,6 +356,9 @@ export class ClusterNodes {
     const probe = this.probe(node, session);
     if (known) probe.catch(() => undefined);
     else await probe;
+    // Machines that were cloned may have one name, but have not started at one time.
+    this.machines.set(node, `${session.node} ${session.boot}`);
+    this.compare();
     await this.host.reconcile(node, session);
     this.host.attached(node, session);
   }
@@ -357,9 +373,18 @@ export class ClusterNodes {
 
   /** A node that was never reached has nothing to give, but its place: ranks go by the order of the definition. */
   private schedule(node: NodeDefinition): void {
-    const { cpus, memoryMiB, devices } = node.inventory ?? { cpus: 0, memoryMiB: 0, devices: [] };
+    const given = this.twins.has(node.name) ? undefined : node.inventory;
+    const { cpus, memoryMiB, devices } = given ?? { cpus: 0, memoryMiB: 0, devices: [] };
     this.scheduler.setNode({ id: node.name, cpus, memoryMiB, devices });
     this.updateAvailability(node.name);
+  }
+
+  /** Finds nodes that are one machine, whose devices would be given twice. */
+  private compare(): void {
+    const before = this.twins;
+    this.twins = twinsOf(this.definition.nodes, this.machines);
+    for (const node of this.definition.nodes)
+      if (before.get(node.name)?.first !== this.twinOf(node.name)) this.schedule(node);
   }
 
   private updateAvailability(node: string): void {
@@ -381,6 +406,7 @@ export class ClusterNodes {
       nodes: this.definition.nodes.map((other) => (other.name === node.name ? node : other)),
     };
     this.host.redefine(this.definition);
+    this.compare();
   }
 }
 

@@ -196,7 +196,17 @@ export class ClusterRuntime {
   /** Why this demand can never be met; undefined also while a node's inventory is not known yet. */
   refusal(demand: JobRecord['demand']): string | undefined {
     if (this.definition.nodes.some(({ inventory }) => !inventory)) return undefined;
-    return this.scheduler.refusal(demand);
+    const refusal = this.scheduler.refusal(demand);
+    return refusal && `${refusal}${this.twinNote()}`;
+  }
+
+  /** Names nodes that do not count, to be put behind what is said of those that do. */
+  private twinNote(): string {
+    const twins = this.definition.nodes.flatMap(({ name }) => {
+      const first = this.nodes.twinOf(name);
+      return first === undefined ? [] : [`${name} is the same machine as ${first}`];
+    });
+    return twins.length === 0 ? '' : ` (${twins.join(', ')})`;
   }
 
   /** Changes the GPUs that a node is said to have where none are found. @throws QueueError `cluster-busy` while jobs run */
@@ -349,11 +359,12 @@ export class ClusterRuntime {
     const reason = this.waiting.reason(record.uuid, this.nodes.words());
     const where = this.staging.words(record.uuid) ?? this.syncs.reason(record.uuid)?.text;
     if (!reason) return undefined;
+    const note = reason.kind === 'never' ? this.twinNote() : '';
     const alone = this.staging.isStaged(record.uuid) ? true : isStageable(record) ? undefined : false;
     return {
       ...reason,
       ...(alone === undefined ? {} : { alone }),
-      ...(where === undefined ? {} : { text: `${reason.text}; ${where}` }),
+      text: `${reason.text}${note}${where === undefined ? '' : `; ${where}`}`,
     };
   }
 
@@ -391,12 +402,14 @@ export class ClusterRuntime {
       ...(definition.launch?.step && { launch: definition.launch.step }),
       nodes: definition.nodes.map((node) => {
         const about = this.nodes.about(node.name);
+        const twinOf = this.nodes.twinOf(node.name);
         const usage = node.inventory ? this.usage(node.name, labels) : undefined;
         return {
           name: node.name,
           link: this.nodes.linkState(node.name),
           virtual: node.virtual !== undefined,
           ...(about === undefined ? {} : { about }),
+          ...(twinOf === undefined ? {} : { twinOf }),
           ...(node.draining === true ? { draining: true as const } : {}),
           ...(node.destination === undefined ? {} : { destination: node.destination }),
           ...(usage === undefined ? {} : { usage }),
@@ -651,14 +664,37 @@ export class ClusterRuntime {
     run.record = { ...before, ...patch };
     const durable = this.host.patch(before, patch, urgency);
     if (isFinished(run.record.status)) this.waiting.settled(run.record);
-    if (run.record.status === 'SUCCEEDED') this.noteSetup(run.record);
+    if (run.record.spec.phase === 'setup') this.noteSetup(run.record);
     return durable;
   }
 
-  /** What a setup has made in its workdir is for the jobs that come. */
-  private noteSetup({ uuid, spec: { phase, snapshot } }: JobRecord): void {
-    if (phase !== 'setup' || snapshot === undefined || this.definition.launch?.setup?.uuid === uuid) return;
-    this.noteLaunch((launch) => ({ ...launch, setup: { uuid, snapshot } }));
+  /**
+   * What a setup has made in its workdir is for the jobs that come; one that fails is where its launch stands, until a setup
+   * succeeds or the cluster is launched again.
+   */
+  private noteSetup({ id, uuid, status, message, spec: { snapshot, file } }: JobRecord): void {
+    const { step, setup } = this.definition.launch ?? {};
+    // The launch that queued it may not be through, and another one may have begun since.
+    const isOfIt = step === undefined || step.name === 'setup' || step.jobs?.setup === uuid;
+    if (status === 'SUCCEEDED') {
+      const made = snapshot === undefined || setup?.uuid === uuid ? undefined : { uuid, snapshot };
+      const mended = step?.name === 'setup';
+      if (!made && !mended) return;
+      this.noteLaunch(({ step: before, ...kept }) => ({
+        ...kept,
+        ...(before && !mended && { step: before }),
+        ...(made && { setup: made }),
+      }));
+    } else if ((status === 'FAILED_SETUP' || status === 'LOST') && isOfIt) {
+      const words = `job ${id} is ${status}${message === undefined ? '' : `: ${message}`}`;
+      const failed = {
+        name: 'setup',
+        job: id,
+        message: words,
+        ...(file === undefined ? {} : { file }),
+      } as const;
+      this.noteLaunch((launch) => ({ ...launch, step: failed }));
+    } else return;
     this.host.redefine(this.definition);
   }
 

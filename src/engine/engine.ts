@@ -375,10 +375,16 @@ export class Engine {
     return this.placer.stale(this.cluster(cluster).definition, mounts);
   }
 
-  /** Notes which step of a launch is under way or failed; undefined: it is done. Resolves when that is stored. */
+  /**
+   * Notes which step of a launch is under way or failed; undefined: it is done, but for a setup that has failed by then.
+   * Resolves when that is stored.
+   */
   async noteLaunch(cluster: string, step: LaunchStep | undefined): Promise<void> {
     const runtime = this.cluster(cluster);
-    runtime.noteLaunch(({ step: _before, ...kept }) => ({ ...kept, ...(step && { step }) }));
+    runtime.noteLaunch(({ step: before, ...kept }) => {
+      const left = step ?? (before?.name === 'setup' ? before : undefined);
+      return { ...kept, ...(left && { step: left }) };
+    });
     await this.storeDefinition(runtime);
   }
 

@@ -195,7 +195,7 @@ function refusal(shown: string, { code, stderr }: Ran): QueueError {
   const why = words === '' ? `git ended with ${code ?? 'a signal'}` : words;
   return new QueueError(
     'workdir',
-    `the git repository ${shown} could not be fetched: ${why}. It must work without a question here: try git ls-remote ${shown} in a terminal`,
+    `the git repository ${shown} could not be fetched: ${why.replace(/\.$/, '')}. It must work without a question here: try git ls-remote ${shown} in a terminal`,
   );
 }
 

@@ -46,6 +46,8 @@ export interface NodeView {
   readonly about?: NodeAbout;
   /** Starts nothing new. */
   readonly draining?: true;
+  /** It is the same machine as this node, which is used instead. */
+  readonly twinOf?: string;
 }
 
 /** What the last look at a node found besides what jobs may use; for a person. */

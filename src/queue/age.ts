@@ -36,6 +36,33 @@ export function duration(ms: number): string {
   return parts.join(' ');
 }
 
+/** What a row says of a time, and for how many ms from now that stays true. */
+export interface Rough {
+  readonly text: string;
+  readonly forMs: number;
+}
+
+const [STEP, MINUTE, HOUR, DAY] = [10_000, 60_000, 3_600_000, 86_400_000];
+
+/** As `age`, but of the first minute in steps of ten seconds: a row is drawn again for each step. */
+export function roughAge(ms: number): Rough {
+  const [larger, unit] = [
+    UNITS.filter(([, size]) => size > ms).at(-1)?.[1] ?? Infinity,
+    UNITS.find(([, size]) => ms >= size)?.[1] ?? STEP,
+  ];
+  const step = Math.max(STEP, unit);
+  const past = ms - (ms % step);
+  const text = ms < STEP ? '< 10 secs ago' : age(ms < MINUTE ? past : ms);
+  return { text, forMs: Math.min(past + step, larger > MINUTE ? larger : Infinity) - ms };
+}
+
+/** As `duration`, in steps of ten seconds, from a minute on of minutes, and from a day on of hours. */
+export function roughDuration(ms: number): Rough {
+  const step = ms < MINUTE ? STEP : ms < DAY ? MINUTE : HOUR;
+  const past = ms - (ms % step);
+  return { text: ms < STEP ? '< 10s' : duration(past), forMs: past + step - ms };
+}
+
 /** A time limit of whole seconds, as it is given: `4h`, `1h30m`. */
 export function timeLimitText(seconds: number): string {
   return duration(seconds * 1000).replaceAll(' ', '');

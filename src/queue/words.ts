@@ -35,6 +35,25 @@ export function bytesWords(bytes: number): string {
   return `${(bytes / unit).toFixed(bytes < 10 * unit ? 1 : 0)} ${name}`;
 }
 
+/**
+ * What is wrong with a node, to be read after its name: without that name where it would stand twice, so that the cause
+ * comes first. `names`: how the node may be called in it.
+ */
+export function afterName(message: string, ...names: readonly (string | undefined)[]): string {
+  let words = message;
+  for (const name of names) {
+    if (name === undefined) continue;
+    // Its address says as much, and is not known yet.
+    words = words.replace(new RegExp(`(?<!\\S)${escaped(name)} \\((\\S+:\\d+)\\)`), '$1');
+    if (words.startsWith(`${name} `)) words = words.slice(name.length + 1);
+  }
+  return words;
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
 /** All that a demand asks of one node. */
 export function demandWords(demand: NodeDemand): string {
   const parts: string[] = [];

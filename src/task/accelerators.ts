@@ -81,6 +81,7 @@ function countFlaw(count: number, name: string): ReturnType<typeof refuse> | und
   }
   if (count <= 0)
     return refuse('bad-count', `The count of ${name} must be above 0. For no GPU leave the field out.`);
+  if (count > MOST_GPUS) return tooMany(name);
   if (count > 1 && !Number.isInteger(count)) {
     return refuse(
       'bad-count',
@@ -89,6 +90,13 @@ function countFlaw(count: number, name: string): ReturnType<typeof refuse> | und
     );
   }
   return undefined;
+}
+
+// No machine has more: what is larger cannot be meant.
+const MOST_GPUS = 1e6;
+
+function tooMany(name: string): ReturnType<typeof refuse> {
+  return refuse('out-of-range', `The count of ${name} is more than any machine has: at most ${MOST_GPUS}.`);
 }
 
 function byMemory(
@@ -109,6 +117,7 @@ function byMemory(
   const count = Number(countText);
   if (count <= 0)
     return refuse('bad-count', 'The count of GPUs must be above 0. For no GPU leave the field out.');
+  if (count > MOST_GPUS) return tooMany('GPUs');
   const memoryMiB = { amount, atLeast: plus === '+' };
   return { value: { ...(vendor !== undefined && vendor !== '' && { vendor }), memoryMiB, count } };
 }

@@ -1,6 +1,10 @@
 import { pythonFloat, refuse, type Parsed } from './grammar';
 import type { Quantity, ResourceAlternative } from './task';
 
+// No machine has more. What is larger cannot be meant, and would be told in words such as Infinity.
+const MOST_CPUS = 1e6;
+const MOST_GB = 1e9;
+
 /** Reads `cpus`: `4`, `0.5`, `"4+"`. Infinite and not-a-number are refused, unlike by SkyPilot. */
 export function parseCpus(text: string): Parsed<Quantity> {
   const atLeast = text.endsWith('+');
@@ -9,6 +13,8 @@ export function parseCpus(text: string): Parsed<Quantity> {
     return refuse('bad-cpus', `\`${text}\` is not a number of CPUs: write \`4\` or \`4+\` (at least 4).`);
   }
   if (amount <= 0) return refuse('bad-cpus', 'The number of CPUs must be above 0.');
+  if (amount > MOST_CPUS)
+    return refuse('out-of-range', `\`${text}\` is more CPUs than any machine has: at most ${MOST_CPUS}.`);
   return { value: { amount, atLeast } };
 }
 
@@ -41,7 +47,12 @@ export function parseMemory(text: string): Parsed<NonNullable<ResourceAlternativ
   }
   if (number <= 0) return refuse('bad-memory', 'The memory must be above 0.');
   const gb = number * (GB_PER_UNIT[(withUnit?.[2] ?? 'g').toLowerCase()] ?? 1);
+  if (gb > MOST_GB) return tooMuch(text);
   return { value: { amount: gb * 1024, atLeast } };
+}
+
+function tooMuch(text: string): ReturnType<typeof refuse> {
+  return refuse('out-of-range', `\`${text}\` is more memory than any machine has: at most ${MOST_GB} GB.`);
 }
 
 const MEMORY_FORMS =
@@ -52,5 +63,6 @@ function perCpu(text: string): Parsed<NonNullable<ResourceAlternative['memoryMiB
   if (amount === undefined || !Number.isFinite(amount) || amount <= 0) {
     return refuse('bad-memory', `\`${text}\` is not a memory size: ${MEMORY_FORMS}`);
   }
+  if (amount > MOST_GB) return tooMuch(text);
   return { value: { amount, atLeast: false, perCpu: true } };
 }

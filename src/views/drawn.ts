@@ -33,6 +33,11 @@ export class DrawnRows<E> {
     return rows.map((row) => this.note(row).element);
   }
 
+  /** The elements of those rows that are there. */
+  elements(keys: readonly string[]): E[] {
+    return keys.flatMap((key) => this.rows.get(key)?.element ?? []);
+  }
+
   /** The elements of which the rows below were drawn. */
   parents(): E[] {
     return [...this.below.keys()].flatMap((key) => this.rows.get(key)?.element ?? []);

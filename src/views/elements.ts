@@ -1,14 +1,18 @@
 import * as vscode from 'vscode';
 import type { ClusterView, GroupView, JobView, NodeAbout, NodeView } from '../engine';
 import {
+  afterName,
   age,
   deviceLabel,
   duration,
   isFinished,
   placementText,
+  roughAge,
+  roughDuration,
   timeLimitText,
   type DeviceUsage,
   type JobRecord,
+  type Rough,
 } from '../queue';
 import { LOCAL } from '../window';
 import { statusIcon } from './icons';
@@ -117,7 +121,11 @@ function showLaunch(item: vscode.TreeItem, { name, message }: NonNullable<Cluste
     return;
   }
   item.iconPath = new ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
-  const words = connecting ? l10n.t('launch failed: hosts') : l10n.t('launch failed: files');
+  const words = connecting
+    ? l10n.t('launch failed: hosts')
+    : name === 'files'
+      ? l10n.t('launch failed: files')
+      : l10n.t('launch failed: setup');
   item.description = `${words} · ${message}`;
   item.tooltip = `${words}\n\n${message}\n\n${l10n.t('Retry Launch goes on with this step.')}`;
 }
@@ -144,7 +152,7 @@ export function nodeItem(cluster: string, view: NodeView): vscode.TreeItem {
       break;
     case 'down':
       item.iconPath = new ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
-      item.description = view.link.message;
+      item.description = afterName(view.link.message, view.name, view.destination);
       break;
   }
   item.tooltip = nodeTooltip(view);
@@ -284,20 +292,26 @@ function contextOf(record: JobRecord): string {
 
 /** What the icon does not say: since when, for how long, and how it ended. */
 function statusWords(record: JobRecord, now: number): string {
+  const old = jobAge(record, now)?.text ?? '';
   switch (record.status) {
     case 'PENDING':
-      return l10n.t('queued {0}', age(now - record.submittedAt));
+      return l10n.t('queued {0}', old);
     case 'SETTING_UP':
       return l10n.t('starting');
     case 'RUNNING':
-      return [tryWords(record), duration(now - (record.startedAt ?? now)), limitWords(record)]
-        .filter(Boolean)
-        .join(' · ');
-    default: {
-      const ended = record.endedAt === undefined ? '' : age(now - record.endedAt);
-      return [record.status === 'FAILED' ? record.message : undefined, ended].filter(Boolean).join(' · ');
-    }
+      return [tryWords(record), old, limitWords(record)].filter(Boolean).join(' · ');
+    default:
+      return [record.status === 'FAILED' ? record.message : undefined, old].filter(Boolean).join(' · ');
   }
+}
+
+/** What a job's row says of its age; undefined when it says nothing. */
+export function jobAge(record: JobRecord, now: number): Rough | undefined {
+  const { status, submittedAt, startedAt, endedAt } = record;
+  if (record.cancelling === true) return undefined;
+  if (status === 'PENDING') return roughAge(now - submittedAt);
+  if (status === 'RUNNING') return roughDuration(now - (startedAt ?? now));
+  return endedAt === undefined ? undefined : roughAge(now - endedAt);
 }
 
 /** `try 2 of 4`, from the second on. */

@@ -60,6 +60,8 @@ class JobChannel implements vscode.Disposable {
   private shownTo = 0;
   private atLineStart = true;
   private status = '';
+  /** What was in the log when the channel was opened is shown: until then nothing can come after it. */
+  private caughtUp = false;
   ended = false;
 
   constructor(
@@ -76,16 +78,15 @@ class JobChannel implements vscode.Disposable {
   start(): void {
     this.update(this.record);
     const waiting: { at: number; bytes: Buffer }[] = [];
-    let caughtUp = false;
     this.unsubscribe.push(
       this.mirror.onAppend((append) => {
-        if (caughtUp) this.write(append.at, append.bytes);
+        if (this.caughtUp) this.write(append.at, append.bytes);
         else waiting.push({ at: append.at, bytes: Buffer.from(append.bytes) });
       }),
       this.mirror.onEnd(() => this.end()),
     );
     void this.writeTail().finally(() => {
-      caughtUp = true;
+      this.caughtUp = true;
       for (const { at, bytes } of waiting) this.write(at, bytes);
       if (this.mirror.complete) this.end();
     });
@@ -155,7 +156,7 @@ class JobChannel implements vscode.Disposable {
   }
 
   private end(): void {
-    if (this.ended || !isFinished(this.record.status)) return;
+    if (this.ended || !this.caughtUp || !isFinished(this.record.status)) return;
     this.ended = true;
     this.put(this.text.end());
     const { record } = this;

@@ -3,6 +3,7 @@ import type { Queue } from '../control';
 import type { ClusterView, JobView } from '../engine';
 import { deviceLabel } from '../queue';
 import type { WindowQueue } from '../window';
+import { Ages } from './ages';
 import { DrawnRows, type Row } from './drawn';
 import { QueueDrop } from './drop';
 import {
@@ -10,6 +11,7 @@ import {
   clusterItem,
   deviceItem,
   groupItem,
+  jobAge,
   jobItem,
   jobState,
   jobTooltip,
@@ -28,8 +30,6 @@ import { ShownJobs } from './shown';
 const SHOW_EVERY_MS = 250;
 // What is not to be seen at once waits so long after the last time, see DrawnRows.
 const REST_EVERY_MS = 2_000;
-// Ages in the tree ("2 mins ago") while it can be seen.
-const AGE_MS = 20_000;
 
 /** The Cluster Queue view: clusters, their nodes, and their jobs, newest first. It renders what the queue has. */
 export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Disposable {
@@ -41,6 +41,13 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   private readonly shows = new Paced(() => this.flush(), SHOW_EVERY_MS);
   private readonly rest = new Set<Element>();
   private readonly showsRest = new Paced(() => this.flushRest(), REST_EVERY_MS);
+  private readonly ages = new Ages(
+    (keys) => {
+      const there = this.drawn.elements(keys);
+      if (there.length > 0) this.changed.fire(there);
+    },
+    () => this.view.visible,
+  );
   private readonly view: vscode.TreeView<Element>;
   private readonly subscriptions: vscode.Disposable[];
 
@@ -51,17 +58,15 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
       canSelectMany: true,
       dragAndDropController: new QueueDrop(window),
     });
-    const ageing = setInterval(() => {
-      if (this.view.visible) this.changed.fire(undefined);
-    }, AGE_MS);
     this.subscriptions = [
       this.view,
       window.onDidChangeState(() => this.changed.fire(undefined)),
       window.onDidChange(({ clusters }) => this.show(clusters)),
       this.view.onDidChangeVisibility(({ visible }) => {
-        if (visible) this.connectAll();
+        if (!visible) return;
+        this.connectAll();
+        this.ages.look();
       }),
-      new vscode.Disposable(() => clearInterval(ageing)),
     ];
   }
 
@@ -107,8 +112,12 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
           ?.usage?.devices.find(({ index }) => index === element.index);
         return usage ? deviceItem(element, usage) : new vscode.TreeItem(`GPU ${deviceLabel(element.index)}`);
       }
-      case 'job':
-        return jobItem(this.shown.job(queue, element.cluster, element.id), Date.now());
+      case 'job': {
+        const [job, now] = [this.shown.job(queue, element.cluster, element.id), Date.now()];
+        const old = jobAge(job.record, now);
+        this.ages.drawn(keyOf(element), old && now + old.forMs);
+        return jobItem(job, now);
+      }
       case 'group':
         return groupItem(element, view, this.shown.members(queue, element.cluster, element.id));
       case 'more':
@@ -129,6 +138,7 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
   dispose(): void {
     this.shows.dispose();
     this.showsRest.dispose();
+    this.ages.dispose();
     for (const subscription of this.subscriptions) subscription.dispose();
     this.changed.dispose();
   }

@@ -73,6 +73,29 @@ describe('cq after a launch that failed, and after one that did not', function (
     assert.equal((await cq.run('launch', '-c', 'mine', 'c.yaml')).code, 0);
   });
 
+  it('says what a setup that fails kept from running, in status too, until one succeeds', async () => {
+    const file = path.join(cq.dir, 'sf.yaml');
+    writeFileSync(file, 'setup: exit 3\nrun: echo ran\n');
+    const failed = await cq.run('launch', '-c', 'sf', '--hosts', 'node-a', 'sf.yaml');
+    assert.equal(failed.code, 100, failed.stderr);
+    assert.ok(
+      failed.stderr.endsWith(
+        `the task was not run: mend the setup and launch again: cq launch -c sf ${file}; its log: cq logs sf 1\n`,
+      ),
+      failed.stderr,
+    );
+    const status = (await cq.run('status')).stdout;
+    assert.match(
+      status,
+      /the launch of sf failed when running setup: job 1 is FAILED_SETUP: exit code 3\n {2}its log: cq logs sf 1\n {2}to go on with it: cq launch -c sf/,
+    );
+    writeFileSync(file, 'setup: echo\nrun: echo ran\n');
+    const mended = await cq.run('launch', '-c', 'sf', 'sf.yaml');
+    assert.equal(mended.code, 0, mended.stderr);
+    assert.doesNotMatch((await cq.run('status')).stdout, /launch of/);
+    assert.equal((await cq.run('down', 'sf', '-y')).code, 0);
+  });
+
   it('says on stderr which mounts an exec leaves as they are, and places them with --sync-mounts', async () => {
     const quiet = await cq.run('exec', 'mine', 'c.yaml');
     assert.doesNotMatch(quiet.stderr, /file_mounts/);

@@ -267,8 +267,13 @@ describe('cq, on a real sshd node of 4 × V100', function () {
       return String((JSON.parse(stdout) as Job).id);
     };
     const [a, b] = [await queued('--gpus', 'V100:4'), await queued('--gpus', 'V100:4')];
-    assert.equal((await cq.run('move', 'mycluster', b, '--first')).code, 0);
-    assert.equal((await cq.run('hold', 'mycluster', a)).code, 0);
+    const done = async (...words: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await cq.run(...words);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    assert.equal(await done('move', 'mycluster', b, '--first'), `moved on mycluster: job ${b}\n`);
+    assert.equal(await done('hold', 'mycluster', a), `held on mycluster: job ${a}\n`);
     const job = async (id: string): Promise<Job | undefined> =>
       (await jobs('mycluster')).find((one) => String(one.id) === id);
     assert.equal((await job(b))?.place, 1);
@@ -279,7 +284,7 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     await cq.run('cancel', 'mycluster', String(Number(a) - 1));
     assert.equal((await cq.run('logs', 'mycluster', c)).code, 0);
     assert.equal((await job(a))?.status, 'PENDING');
-    assert.equal((await cq.run('release', 'mycluster', a)).code, 0);
+    assert.equal(await done('release', 'mycluster', a), `released on mycluster: job ${a}\n`);
     assert.equal((await cq.run('logs', 'mycluster', a)).code, 0);
     await blocker.end;
   });
@@ -462,7 +467,8 @@ describe('cq with sweeps', function () {
     );
     assert.equal(many.stdout, 'jobs 6 to 10\n');
     const statuses = async (): Promise<unknown[]> => (await jobs()).slice(4).map(({ status }) => status);
-    assert.equal((await cq.run('hold', 'here', '--group', '8')).code, 0);
+    const held = await cq.run('hold', 'here', '--group', '8');
+    assert.equal(held.stdout, 'held on here: the group of job 8, as far as it waits\n', held.stderr);
     const reasons = (await jobs()).flatMap(({ reason }) => (typeof reason === 'string' ? [reason] : []));
     assert.equal(reasons.filter((reason) => reason.includes('held')).length, 3);
     assert.equal((await cq.run('release', 'here', '--group', '6')).code, 0);

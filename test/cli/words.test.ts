@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Cq } from './cq';
 
@@ -31,6 +31,8 @@ describe('the words of cq', function () {
     writeFileSync(full, text);
     return full;
   };
+
+  before(() => file('bad.env', '1A=3\n'));
 
   it('start fast', () => {
     const time = (args: string[]): number => {
@@ -140,6 +142,14 @@ describe('the words of cq', function () {
     [['exec', 'c', '--retries', '-1', '--', 'true'], /write a whole number/],
     [['exec', 'c', '--retries', '2000', '--', 'true'], /at most 1000/],
     [['launch', '-c', 'c', '--local', '--timeout', '0'], /from 1 second to 365 days/],
+    [['exec', 'local', '--num-nodes', '0', '--', 'true'], /--num-nodes 0: The number of nodes must be/],
+    [['exec', 'local', '--memory', 'abc', '--', 'true'], /--memory abc: `abc` is not a memory size/],
+    [['exec', 'local', '--cpus', '1e308', '--', 'true'], /--cpus 1e308: `1e308` is more CPUs than any/],
+    [['exec', 'local', '--gpus', '', '--', 'true'], /--gpus '': The accelerator's name is missing/],
+    [['exec', 'local', '--gpus', 'V100:0', '--', 'true'], /--gpus V100:0: The count of V100 must be above 0/],
+    [['exec', 'local', '-n', 'a b', '--', 'true'], /--name a b: /],
+    [['exec', 'local', '--env', '1A=3', '--', 'true'], /--env 1A: The name of an environment variable/],
+    [['exec', 'local', '--secret', '1A=3', '--', 'true'], /--secret 1A: The name of an environment variable/],
     [['launch'], /required option '-c, --cluster <name>'/],
     [['launch', '-c', 'c', '--hosts', 'a', '--local'], /cannot be used with/],
     [['launch', '-c', 'c', '--hosts', 'a', '--virtual', 'V100:4'], /--virtual goes with --local/],
@@ -154,6 +164,8 @@ describe('the words of cq', function () {
     [['cancel', 'local', '1', '--all'], /not both/],
     [['move', 'local', '1'], /say where: one of/],
     [['move', 'local', '1', '--first', '--up'], /say where: one of/],
+    [['move', 'local', '1', '--before', '1'], /job 1 cannot go before itself/],
+    [['exec', '', '--', 'true'], /the name of the cluster is empty \(known: local\)/],
     [['status', '--wide'], /unknown option '--wide'/],
     [['engine', '--watch'], /unknown option '--watch'/],
     [['engine', 'local'], /too many arguments/],
@@ -176,15 +188,13 @@ describe('the words of cq', function () {
 
   for (const [args, words] of [
     [['exec', 'c', 'missing.yaml'], /there is no file missing\.yaml$/m],
-    [['exec', 'local', '--env', '1A=3', '--', 'true'], /`1A`: The name of an environment variable/],
     [['launch', '-c', 'local', '--hosts', 'a', '--', 'true'], /local is this machine itself/],
     [['exec', 'c', '.'], /\. cannot be read: it is a folder/],
     [['exec', 'local', '--gpus', '4xV100', '--', 'true'], /the count comes after: `V100:4`[^]*can never run/],
     [['exec', 'locl', '--', 'true'], /there is no cluster locl \(known: local\): did you mean local\?/],
     [['status', 'nowhere'], /no cluster nowhere/],
     [['exec', 'nowhere', '--', 'true'], /there is no cluster nowhere \(known: local\).*cq launch -c nowhere/],
-    [['exec', 'local', '--gpus', 'V100:0', '--', 'true'], /V100:0|count|above 0/],
-    [['exec', 'local', '-n', 'a b', '--', 'true'], /name/],
+    [['exec', 'local', '--env-file', 'bad.env', '--', 'true'], /--env-file bad\.env: `1A`: The name of/],
     [['exec', 'local', '--workdir', 'missing', '--', 'true'], /--workdir missing is not a folder/],
     [
       ['exec', 'local', '--env-file', 'missing', '--', 'true'],
@@ -202,6 +212,10 @@ describe('the words of cq', function () {
     [['cancel', 'local', '--group', '7'], /local has no job 7/],
     [['down', 'nowhere', '-y'], /no cluster nowhere/],
     [['launch', '-c', '-x', '--local'], /cannot name a cluster|argument/],
+    [['fetch', 'local', '1', '--to', 'bad.env'], /bad\.env is no folder.*name another one with --to/],
+    [['fetch', 'local', '1', '--to', 'bad.env/below'], /below is no folder.*name another one with --to/],
+    [['add-node', 'local', 'a'], /local is this machine itself: make a cluster of others/],
+    [['remove-node', 'local', 'x'], /local is this machine itself, which cannot be taken out of it/],
     [['check', 'no-such-host.invalid'], /^no {2}no-such-host\.invalid: /],
   ] as const) {
     it(`end with exit code 1 and the cause: cq ${args.join(' ')}`, async () => {
@@ -266,6 +280,20 @@ describe('the words of cq', function () {
     delete cq.env.CLUSTER_QUEUE_NODE_POOLS;
   });
 
+  it('of validate warn of scripts that Bash cannot read, and of paths that are not there, as the editor does', async () => {
+    const odd = file(
+      'odd.yaml',
+      'workdir: ./gone\nfile_mounts:\n  ~/data: ./nowhere\n  ~/b: s3://bucket/b\nrun: |\n  echo "never ends\n',
+    );
+    const { code, stdout } = await cq.run('validate', odd);
+    assert.equal(code, 0);
+    const lines = stdout.split('\n');
+    assert.match(lines[0] ?? '', /odd\.yaml:1:10: warning: .*gone does not exist\. \(missing-path\)/);
+    assert.match(lines[1] ?? '', /odd\.yaml:3:11: warning: .*nowhere does not exist\. \(missing-path\)/);
+    assert.match(lines[2] ?? '', /odd\.yaml:6:\d+: warning: Bash cannot read .* \(shell-syntax\)/);
+    assert.equal(lines.length, 4, stdout);
+  });
+
   it('of validate tell places from 1, and need no cluster', async () => {
     const good = file('good.yaml', 'run: echo hi\n');
     const bad = file('bad.yaml', 'name: x\nresources:\n  acelerators: V100:4\nrun: echo\n');
@@ -326,6 +354,47 @@ describe('the words of cq', function () {
     for (const words of [['exec', 'local'], ['exec', '-n'], ['nothing'], []])
       assert.deepEqual(await next(...words), []);
     await cq.run('cancel', 'local', '2');
+  });
+
+  it('that may come next are hosts and pools after the options that take them, and the last of several', async () => {
+    cq.env.CLUSTER_QUEUE_SSH_CONFIG = file('config', 'Host nodea nodeb\n  User me\n');
+    cq.env.CLUSTER_QUEUE_NODE_POOLS = file('pools.yaml', 'lab:\n  hosts:\n    - nodea\n    - nodeb\n');
+    const next = async (...words: string[]): Promise<string> => (await cq.run('complete', ...words)).stdout;
+    assert.equal(await next('launch', '-c', 'x', '--hosts'), 'nodea\tssh config\nnodeb\tssh config\n');
+    for (const words of [
+      ['launch', '--pool'],
+      ['add-node', 'local', '--pool'],
+    ])
+      assert.equal(await next(...words), 'lab\t2 hosts\n');
+    const bin = path.join(cq.dir, 'bin');
+    mkdirSync(bin);
+    const script = `#!/bin/sh\nexec '${process.execPath}' -- '${cq.program}' "$@"\n`;
+    writeFileSync(path.join(bin, 'cq'), script, { mode: 0o755 });
+    const completion = file('_cq', (await cq.run('completion', 'bash')).stdout);
+    const completed = (...words: string[]): string[] => {
+      const line = words.map((word) => `'${word}'`).join(' ');
+      const text = `. '${completion}'; COMP_WORDS=(cq ${line}); COMP_CWORD=${words.length}; _cq; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const env = { ...cq.env, PATH: `${bin}:${process.env.PATH ?? ''}` };
+      return execFileSync('bash', ['-c', text], { env }).toString().trim().split('\n');
+    };
+    assert.deepEqual(completed('launch', '--hosts', 'no'), ['nodea', 'nodeb']);
+    assert.deepEqual(completed('launch', '--hosts', 'nodea,nodeb'), ['nodea,nodeb']);
+    assert.deepEqual(completed('launch', '-c', 'x', '--hosts', 'nodea,'), ['nodea,nodea', 'nodea,nodeb']);
+    assert.deepEqual(completed('launch', '--pool', ''), ['lab']);
+    assert.deepEqual(completed('add-node', 'local', 'nodeb'), ['nodeb']);
+    delete cq.env.CLUSTER_QUEUE_SSH_CONFIG;
+    delete cq.env.CLUSTER_QUEUE_NODE_POOLS;
+  });
+
+  it('of exec are those of Bash where it cannot read the script: it runs it up to there', async () => {
+    const queued = await cq.run('exec', 'local', file('shell.yaml', 'run: |\n  echo ran\n  if\n'));
+    assert.match(queued.stdout, /ran/, queued.stderr);
+    const { code, stderr } = await cq.run('logs', 'local', '--sync-down', 'bad.env');
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /bad\.env is no folder, and none can be made there: name another one with --sync-down/,
+    );
   });
 
   it('of files tell those in UTF-16, and take the mark of UTF-8', async () => {

@@ -196,6 +196,17 @@ run: |
     assert.equal(never.status, 'CANCELLED');
     assert.match(never.message ?? '', /job 1 \(setup\) had succeeded, but that one is FAILED_SETUP/);
     assert.ok(queue.view('broken'));
+    const left = queue.view('broken')?.launch;
+    assert.deepEqual([left?.name, left?.job, left?.file], ['setup', 1, path.join(home, 'cluster.yaml')]);
+    assert.match(left?.message ?? '', /^job 1 is FAILED_SETUP: rank 1 \(big-3\) failed first/);
+    // Run once more it fails again; the next launch starts afresh, and its setup succeeds.
+    const again = await queue.runAgain('broken', setup.id, 'me');
+    await ended('broken', again.id);
+    assert.equal(queue.view('broken')?.launch?.job, again.id);
+    const mended = await go('broken', [], 'num_nodes: 2\nsetup: echo\nrun: echo now\n');
+    assert.ok(mended.run);
+    assert.equal((await ended('broken', mended.run.id)).status, 'SUCCEEDED');
+    assert.equal(queue.view('broken')?.launch, undefined);
   });
 
   it('leaves candidates that say so when too few hosts fit, and goes on with others, saying whom it passed over', async () => {

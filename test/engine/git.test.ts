@@ -173,7 +173,7 @@ describe('a workdir that is a git repository', function () {
       [`{url: "${url}", ref: "--upload-pack=x"}`, /no name that git takes/],
       [
         `{url: "file:///no/such/repo"}`,
-        /git repository file:\/\/\/no\/such\/repo could not be fetched: .*(not appear|not exist|not found)/,
+        /git repository file:\/\/\/no\/such\/repo could not be fetched: .*(not appear|not exist|not found)[^.]*[^.]\. It must work/,
       ],
       [
         `{url: "https://me:secret@127.0.0.1:9/x"}`,

@@ -345,7 +345,7 @@ describe('when things break', function () {
         'it says so',
       );
       const { id } = await world.submit('c', 'run: echo hello');
-      assert.match(world.engine.job('c', id).reason?.text ?? '', /no-bash has no bash/);
+      assert.match(world.engine.job('c', id).reason?.text ?? '', /no-bash: has no bash/);
     } finally {
       await world.close();
     }

@@ -175,6 +175,61 @@ describe('a cluster that is taken down', function () {
   });
 });
 
+describe('a machine that a cluster has under two names', function () {
+  if (!haveSshd) return;
+  this.timeout(60_000);
+  const world = new World();
+  before(async () => {
+    const gpus = { name: 'Tesla V100-SXM2-16GB', count: 2, memoryMiB: 16384 };
+    for (const name of ['nodeb', 'nodeb2']) await world.nodes.add(name, { machine: 'box', gpus });
+    await world.open();
+    await world.engine.addCluster({
+      name: 'c',
+      nodes: ['nodeb', 'nodeb2'].map((name) => ({ name, destination: name })),
+    });
+  });
+  after(() => world.close());
+
+  const settled = (): Promise<void> =>
+    world.until(
+      () => world.engine.view('c')?.nodes.every(({ link }) => ['up', 'down'].includes(link.state)) === true,
+      'both were reached',
+    );
+  const told = (): unknown =>
+    world.engine
+      .view('c')
+      ?.nodes.map(({ link, twinOf, usage }) => [link.state, twinOf, usage?.devices.length]);
+
+  it('counts once, whichever name was reached first, and what wants two is refused with both names', async () => {
+    await settled();
+    assert.deepEqual(told(), [
+      ['up', undefined, 2],
+      ['down', 'nodeb', 0],
+    ]);
+    await assert.rejects(
+      world.submit('c', 'num_nodes: 2\nrun: echo\n'),
+      /needs 2 nodes .*; the cluster has 1 \(nodeb2 is the same machine as nodeb\)/,
+    );
+  });
+
+  it('runs what wants one, again after a restart, and under the second name once the first is gone', async () => {
+    await world.shut();
+    await world.open();
+    world.engine.connect('c');
+    await settled();
+    assert.deepEqual(told(), [
+      ['up', undefined, 2],
+      ['down', 'nodeb', 0],
+    ]);
+    const one = await world.submit('c', 'resources: {accelerators: V100:2}\nrun: echo\n');
+    assert.equal((await world.ended('c', one.id)).status, 'SUCCEEDED');
+    await world.engine.changeNodes('c', { remove: ['nodeb'] });
+    assert.deepEqual(told(), [['up', undefined, 2]]);
+    const other = await world.submit('c', 'resources: {accelerators: V100:2}\nrun: echo\n');
+    assert.equal((await world.ended('c', other.id)).status, 'SUCCEEDED');
+  });
+});
+
 describe('what is told of a node, on real sshd', function () {
   if (!haveSshd) return;
   this.timeout(60_000);
@@ -190,6 +245,9 @@ describe('what is told of a node, on real sshd', function () {
   after(() => world.close());
 
   it('is its driver, whose home it shares, and how it is reached', () => {
+    // Nor are those that share one the same machine.
+    for (const { link, twinOf } of world.engine.view('k')?.nodes ?? [])
+      assert.deepEqual([link.state, twinOf], ['up', undefined]);
     const [a, b, c] = world.engine.view('k')?.nodes.map(({ about }) => about) ?? [];
     assert.deepEqual([a?.driver, a?.cuda, a?.way], ['535.104.05', '12.2', 'ssh2']);
     assert.deepEqual([a?.sharesHomeWith, b?.sharesHomeWith, c?.sharesHomeWith], [['b'], ['a'], []]);

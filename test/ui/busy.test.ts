@@ -69,4 +69,10 @@ describe('a person whose queue is busy', () => {
     } while (!(await reaches(cancelled, 'visible', 3_000)));
     await window.screenshot('busy');
   });
+
+  it('sees how long ago that was, without doing anything', async () => {
+    await window.treeItem(/job 1 stay.*CANCELLED.* · 10 secs ago/).waitFor();
+    await window.screenshot('age-of-ended-job');
+    await window.treeItem(/job 1 stay.*CANCELLED.*20 secs ago/).waitFor();
+  });
 });

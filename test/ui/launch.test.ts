@@ -29,7 +29,11 @@ describe('a person who launches their first cluster', function () {
     await nodes.add('laptop', { gpus: { ...v100, count: 1 } });
     window = await openWorkbench({
       workspace: examples,
-      files: { 'train.task.yaml': task, 'data.txt': 'rows' },
+      files: {
+        'train.task.yaml': task,
+        'broken.task.yaml': task.replace('echo "installing"', 'echo "no such package"; exit 3'),
+        'data.txt': 'rows',
+      },
       theme: 'Default Light Modern',
       settings: { 'clusterQueue.ssh.configFile': nodes.configFile },
     });
@@ -93,5 +97,23 @@ describe('a person who launches their first cluster', function () {
     await again.pick('Exec on Cluster…');
     await window.quickPick('lab');
     await window.notification('job 4 queued on lab');
+  });
+
+  it('sees on the cluster that a setup has failed, until one succeeds', async () => {
+    const launchOnLab = async (file: string): Promise<void> => {
+      const menu = await window.rightClickFile(file);
+      await menu.pick('Launch Cluster…');
+      await window.quickPick('lab');
+    };
+    await window.clearNotifications();
+    await launchOnLab('broken.task.yaml');
+    await window.notification(/queued on lab: job 5 \(setup\), then job 6/);
+    await window.openView('Cluster Queue');
+    await row(/cluster lab, launch failed: setup · job 5 is FAILED_SETUP: rank \d .* exit code 3/).waitFor();
+    await window.screenshot('launch-setup-failed');
+    await launchOnLab('train.task.yaml');
+    await window.openView('Cluster Queue');
+    await row(/job 8 train.*SUCCEEDED/).waitFor();
+    assert.equal(await row(/launch failed/).count(), 0);
   });
 });

@@ -21,7 +21,7 @@ run: cat ~/page >>~/ran
 
 const synced = `name: synced
 workdir: ./code
-run: cat part >>~/ran
+run: cat part >>~/ran; seq -f 'line %g' 5
 `;
 
 /** Lasts until the test lets it go, and says that it is there. */
@@ -113,5 +113,13 @@ describe('a person who reloads the window while it is at work', function () {
     assert.equal(ran(), 'setup\npage\nsynced\n');
     assert.equal(await window.treeItem(/job 4/).count(), 0);
     await noneLeft(node.home);
+  });
+
+  it('reads the log of a job that has ended, and what became of it after its last line', async () => {
+    await reload();
+    await window.treeItem(/job 3 synced.*SUCCEEDED/).click();
+    const shown = await window.outputTo('[cluster-queue] job 3 SUCCEEDED');
+    await window.screenshot('log-of-ended-job');
+    assert.deepEqual(shown.slice(0, -1), ['line 1', 'line 2', 'line 3', 'line 4', 'line 5']);
   });
 });

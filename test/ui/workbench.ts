@@ -209,6 +209,26 @@ export class Workbench {
     await lines.filter({ hasText: text }).first().waitFor();
   }
 
+  /** The lines of the open output channel that are in sight, top to bottom, once the last one holds the text. */
+  async outputTo(text: string): Promise<string[]> {
+    const shown = this.page.locator('.output-view-content .view-line, .panel .view-line');
+    const lines = async (): Promise<string[]> => {
+      const found = await shown.evaluateAll((elements: LineOfEditor[]) =>
+        elements.map((line) => ({ top: line.getBoundingClientRect().top, text: line.textContent ?? '' })),
+      );
+      // An editor keeps its lines in any order, and its blanks do not break.
+      const words = found.sort((a, b) => a.top - b.top).map(({ text }) => text.replaceAll('\u00a0', ' '));
+      return words.filter((line) => line !== '');
+    };
+    let last: string[] = [];
+    for (let attempt = 0; attempt < 100; attempt++) {
+      last = await lines();
+      if (last.at(-1)?.includes(text) === true) return last;
+      await this.page.waitForTimeout(100);
+    }
+    throw new Error(`the output does not end with ${text}:\n${last.join('\n')}`);
+  }
+
   /** Opens a channel in the output panel by its name. */
   async openOutput(channel: string): Promise<void> {
     await this.runCommand('Output: Show Output Channels…');
@@ -260,6 +280,12 @@ export async function reaches(
     () => true,
     () => false,
   );
+}
+
+/** What a line of an editor is in the browser, whose types are not those of the tests. */
+interface LineOfEditor {
+  readonly textContent: string | null;
+  getBoundingClientRect(): { readonly top: number };
 }
 
 /** An open context menu. */

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { NodeDefinition } from '../../cluster';
 import { expandHome } from '../../control/home';
 import type { NodeFacts } from '../../node';
+import { afterName } from '../../queue';
 import { EXIT } from '../exitCodes';
 import { withQueue, type Cli } from '../withQueue';
 
@@ -75,7 +76,8 @@ async function look(cli: Cli, node: Remote): Promise<{ ok: boolean; words: strin
     const by = transport.kind === 'ssh' ? "the system's ssh" : transport.kind;
     return { ok: facts.bash, words: `${await factWords(facts)}, by ${by}` };
   } catch (error) {
-    return { ok: false, words: error instanceof Error ? error.message : String(error) };
+    const words = error instanceof Error ? error.message : String(error);
+    return { ok: false, words: afterName(words, node.name, node.destination) };
   } finally {
     close();
   }

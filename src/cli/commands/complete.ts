@@ -6,7 +6,7 @@ import { withQueue, type Cli } from '../withQueue';
 
 const MOST_JOBS = 50;
 
-type Kind = 'cluster' | 'job' | 'node' | 'host';
+type Kind = 'cluster' | 'job' | 'node' | 'host' | 'pool';
 type Word = string | number;
 
 /** What may come next: words of this kind, for this command, about this cluster. */
@@ -15,6 +15,9 @@ interface Asked {
   readonly command: string;
   readonly cluster: string;
 }
+
+/** Options whose values are known, by their names in a command. */
+const VALUES: Readonly<Record<string, Kind>> = { cluster: 'cluster', hosts: 'host', pool: 'pool' };
 
 /** Which jobs a command may be about, where not all. */
 const ABOUT: Readonly<Record<string, (view: JobView) => boolean>> = {
@@ -49,6 +52,15 @@ async function known(cli: Cli, { kind, command, cluster }: Asked): Promise<(read
     const hosts = await configuredHosts(process.env.CLUSTER_QUEUE_SSH_CONFIG);
     return hosts.map((host) => [host, 'ssh config']);
   }
+  if (kind === 'pool') {
+    const [{ readPools }, { poolsFile }] = await Promise.all([
+      import('../../control/pools'),
+      import('../../control/poolsFile'),
+    ]);
+    // A shell has no place for what is wrong in the file.
+    const pools = await readPools(poolsFile()).catch(() => []);
+    return pools.map(({ name, hosts }) => [name, `${hosts.length} hosts`]);
+  }
   let found: (readonly [Word, string])[] = [];
   await withQueue(cli, ({ queue }) => {
     const view = queue.view(cluster);
@@ -79,8 +91,8 @@ function askedFor(program: Command, [name = '', ...words]: readonly string[]): A
     if (!word.startsWith('-')) operands.push(word);
     // Its value comes next: here, or where the cursor is.
     else if (option && !option.isBoolean() && ++i === words.length) {
-      if (option.attributeName() !== 'cluster') return undefined;
-      kind = 'cluster';
+      kind = VALUES[option.attributeName()];
+      if (!kind) return undefined;
     }
   }
   const taken = command.registeredArguments;

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { FetchProgress } from '../../engine';
 import { bytesWords } from '../../queue';
 import { EXIT } from '../exitCodes';
+import { assertFolder } from '../folders';
 import { jobId } from '../numbers';
 import { known, withQueue, type Cli } from '../withQueue';
 
@@ -29,6 +30,7 @@ Example: cq fetch mycluster 3 'outputs/*.pt' --to results`,
     .action(async (cluster: string, word: string, patterns: string[], flags: { readonly to?: string }) => {
       const id = jobId(word);
       const to = path.resolve(flags.to ?? `${cluster}-${id}`);
+      assertFolder(to, '--to');
       end(
         await withQueue(cli, async (open) => {
           known(open, cluster);

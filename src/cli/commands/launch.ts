@@ -1,6 +1,7 @@
 import { userName } from '../../control/home';
 import { Option, type Command } from 'commander';
 import type { NodeDefinition } from '../../cluster';
+import type { Launched } from '../../control';
 import type { JobRecord } from '../../queue';
 import type { Task } from '../../task';
 import { CliError, UsageError } from '../errors';
@@ -98,7 +99,9 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
             throw withNextStep(error, open, { name: flags.cluster, wasUp }, origin.file);
           });
           for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
-          return followAll(open, [launched.setup, launched.run], flags);
+          const code = await followAll(open, [launched.setup, launched.run], flags);
+          noteFailedSetup(open, launched, origin.file);
+          return code;
         }),
       );
     });
@@ -128,6 +131,15 @@ function withNextStep(
   const goOn = `${words}\n  to go on with it: ${launchAgain(name, file)}`;
   // What this launch has not made is not its to end, with everybody's jobs.
   return new CliError(wasUp ? goOn : `${goOn}\n  to give it up: cq down ${name}`);
+}
+
+/** Says what a setup that has failed kept from running, and how to go on. */
+function noteFailedSetup({ queue, terminal }: QueueCli, { setup, run }: Launched, file?: string): void {
+  if (!setup || queue.job(setup.cluster, setup.id).record.status !== 'FAILED_SETUP') return;
+  const { cluster, id } = setup;
+  terminal.note(
+    `${run ? 'the task was not run: mend' : 'mend'} the setup and launch again: ${launchAgain(cluster, file)}; its log: cq logs ${cluster} ${id}`,
+  );
 }
 
 /** Follows one job after the other, as long as they succeed. */

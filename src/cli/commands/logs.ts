@@ -5,6 +5,7 @@ import type { JobView } from '../../engine';
 import type { JobRecord } from '../../queue';
 import { CliError, UsageError } from '../errors';
 import { EXIT, exitCodeOf } from '../exitCodes';
+import { assertFolder } from '../folders';
 import { jobId, wholeNumber } from '../numbers';
 import { endWords, follow } from '../runJob';
 import { gatherLog, printLogFile, streamLog } from '../streamLog';
@@ -82,6 +83,7 @@ async function show(
   if (flags.syncDown !== undefined) {
     const file = path.resolve(flags.syncDown, path.basename(queue.logFile(record)));
     const mirrored = archived ? queue.logFile(record) : await gatherLog(cli, cluster, id);
+    assertFolder(path.dirname(file), '--sync-down');
     await mkdir(path.dirname(file), { recursive: true });
     const { copyLog } = await import('../../engine');
     await copyLog(mirrored, file).catch((error: unknown) => {

@@ -1,20 +1,40 @@
 import type { Command } from 'commander';
 import type { NodeDefinition, NodesChange } from '../../cluster';
+import { afterName } from '../../queue';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
 import { nodeWords } from '../nodeWords';
-import { known, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
+import { known, LOCAL, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
 /** Says of nodes that were added what they have, or why they cannot be used; they are tried again all the same. */
-async function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition[]): Promise<void> {
-  await settled(open, [cluster]);
+function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition[]): void {
   for (const node of open.queue.view(cluster)?.nodes ?? []) {
-    const { name, link } = node;
+    const { name, destination, link } = node;
     if (!added.some((one) => one.name === name)) continue;
     if (link.state === 'down')
-      open.terminal.note(`${name} was added, and cannot be used yet: ${link.message}`);
+      open.terminal.note(
+        `${name} was added, and cannot be used yet: ${afterName(link.message, name, destination)}`,
+      );
     else open.terminal.print(nodeWords(node));
   }
+}
+
+function doneWords({ remove, drain }: NodesChange, cluster: string): string {
+  if (remove) return `removed from ${cluster}`;
+  return drain ? `draining on ${cluster}, where nothing new starts` : `in use again on ${cluster}`;
+}
+
+/** @throws CliError for a change of the nodes of this machine's own cluster */
+function assertOthers(cluster: string, { add, remove }: NodesChange): void {
+  if (cluster !== LOCAL) return;
+  if (add)
+    throw new CliError(
+      `${cluster} is this machine itself: make a cluster of others with: cq launch -c NAME --hosts HOST,…`,
+    );
+  if (remove)
+    throw new CliError(
+      `${cluster} is this machine itself, which cannot be taken out of it. To end its jobs: cq cancel ${cluster} --all`,
+    );
 }
 
 /** `cq drain`, `cq undrain`, `cq add-node` and `cq remove-node`: the machines of a cluster that is there. */
@@ -23,14 +43,21 @@ export function addNodes(program: Command, cli: Cli, end: (code: number) => void
     end(
       await withQueue(cli, async (open) => {
         known(open, cluster);
+        assertOthers(cluster, made);
         const there = open.queue.definition(cluster).nodes.map(({ name }) => name);
         const missing = names.find((name) => !there.includes(name));
         if (missing !== undefined)
           throw new CliError(`${cluster} has no node ${missing} (it has: ${there.join(', ')})`);
         // Without a connection what the agent left there would stay.
         if (made.remove) await settled(open, [cluster]);
+        if (made.add) {
+          const { addNodes: addTo } = await import('../../control');
+          await addTo(open.queue, cluster, made.add, open.signal);
+          tellNew(open, cluster, made.add);
+          return EXIT.ok;
+        }
         await open.queue.changeNodes(cluster, made);
-        if (made.add) await tellNew(open, cluster, made.add);
+        open.terminal.print(`${doneWords(made, cluster)}: ${names.join(', ')}`);
         return EXIT.ok;
       }),
     );

@@ -15,6 +15,7 @@ interface MoveFlags {
 /** `cq hold`, `cq release` and `cq move`: the order in which waiting jobs start. */
 export function addOrder(program: Command, cli: Cli, end: (code: number) => void): void {
   const reorder = async (
+    done: string,
     cluster: string,
     words: readonly string[],
     change: Reorder,
@@ -27,13 +28,17 @@ export function addOrder(program: Command, cli: Cli, end: (code: number) => void
       await withQueue(cli, async (open) => {
         known(open, cluster);
         for (const id of ids) await open.queue.reorder(cluster, id, change);
+        const which = ids.map((id) =>
+          typeof id === 'number' ? `job ${id}` : `the group of job ${id.group}, as far as it waits`,
+        );
+        open.terminal.print(`${done} on ${cluster}: ${which.join(', ')}`);
         return EXIT.ok;
       }),
     );
   };
-  for (const [name, held, description] of [
-    ['hold', true, 'keep waiting jobs from starting'],
-    ['release', false, 'let held jobs start again'],
+  for (const [name, held, done, description] of [
+    ['hold', true, 'held', 'keep waiting jobs from starting'],
+    ['release', false, 'released', 'let held jobs start again'],
   ] as const) {
     program
       .command(name)
@@ -46,7 +51,7 @@ export function addOrder(program: Command, cli: Cli, end: (code: number) => void
         ),
       )
       .action((cluster: string, words: string[], flags: { group?: number }) =>
-        reorder(cluster, words, { held }, flags.group),
+        reorder(done, cluster, words, { held }, flags.group),
       );
   }
   program
@@ -58,7 +63,10 @@ export function addOrder(program: Command, cli: Cli, end: (code: number) => void
     .option('--up', 'one place earlier')
     .addOption(new Option('--before <job_id>', 'just before another job').argParser(jobId))
     .option('--priority <n>', 'from -1000 to 1000; higher starts first')
-    .action((cluster: string, word: string, flags: MoveFlags) => reorder(cluster, [word], changeOf(flags)));
+    .action((cluster: string, word: string, flags: MoveFlags) => {
+      if (flags.before === jobId(word)) throw new UsageError(`job ${word} cannot go before itself`);
+      return reorder('moved', cluster, [word], changeOf(flags));
+    });
 }
 
 function changeOf({ first, up, before, priority }: MoveFlags): Reorder {

@@ -37,12 +37,21 @@ export function addValidate(program: Command, cli: Cli, end: (code: number) => v
     )
     .addHelpText('after', '\nExit code: 0 when no file has an error, else 1.')
     .action(async (files: string[], flags: { json?: boolean }) => {
-      const [{ parseTask }, { parsePools }] = await Promise.all([
+      const [{ parseTask, shellProblems }, { parsePools }, { pathProblems }, { parse }] = await Promise.all([
         import('../../task'),
         import('../../cluster'),
+        import('../paths'),
+        import('unbash'),
       ]);
-      const problemsOf = (file: string, text: string): readonly Problem[] =>
-        isPools(file) ? parsePools(text).problems : parseTask(text).problems;
+      // As the editor marks them, but for GPUs, which only clusters know.
+      const problemsOf = async (file: string, text: string): Promise<readonly Problem[]> =>
+        isPools(file)
+          ? parsePools(text).problems
+          : [
+              ...parseTask(text).problems,
+              ...shellProblems(text, parse),
+              ...(await pathProblems(text, file)),
+            ].sort((a, b) => a.start - b.start);
       const checked: FileJson[] = [];
       let failed = false;
       for (const file of files) {
@@ -51,7 +60,7 @@ export function addValidate(program: Command, cli: Cli, end: (code: number) => v
           failed = true;
           continue;
         }
-        checked.push(checkedFile(file, text, problemsOf(file, text)));
+        checked.push(checkedFile(file, text, await problemsOf(file, text)));
       }
       if (flags.json === true) cli.terminal.print(JSON.stringify(checked));
       else for (const one of checked) say(cli.terminal, one);

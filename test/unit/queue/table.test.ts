@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { age, duration, renderQueue, type JobRecord } from '../../../src/queue';
+import { age, duration, renderQueue, roughAge, roughDuration, type JobRecord } from '../../../src/queue';
 import { demand } from './builders';
 
 const MIN = 60_000;
@@ -46,6 +46,36 @@ describe('age', () => {
       [800 * 24 * 60 * MIN, '2 years ago'],
     ];
     for (const [ms, text] of cases) assert.equal(age(ms), text);
+  });
+});
+
+describe('what a row says of a time', () => {
+  it('is true, and changes exactly when it says', () => {
+    for (const rough of [roughAge, roughDuration]) {
+      const DAY = 24 * 60 * MIN;
+      for (let at = -5; at < 800 * DAY;) {
+        const { text, forMs } = rough(at);
+        assert.ok(forMs > 0, `${at}`);
+        assert.equal(rough(at + forMs - 1).text, text, `${at}`);
+        assert.notEqual(rough(at + forMs).text, text, `${at}`);
+        at += forMs;
+      }
+    }
+    const texts = (rough: typeof roughAge, ...at: number[]): string[] => at.map((ms) => rough(ms).text);
+    assert.deepEqual(texts(roughAge, 0, 19_999, 59_999, MIN, 61 * MIN), [
+      '< 10 secs ago',
+      '10 secs ago',
+      '50 secs ago',
+      '1 min ago',
+      '1 hr ago',
+    ]);
+    assert.deepEqual(texts(roughDuration, 9999, 25_000, 65_000, 62.5 * MIN, 26.5 * 60 * MIN), [
+      '< 10s',
+      '20s',
+      '1m',
+      '1h 2m',
+      '1d 2h',
+    ]);
   });
 });
 

@@ -1,5 +1,19 @@
 import assert from 'node:assert/strict';
-import { bytesWords } from '../../../src/queue';
+import { afterName, bytesWords } from '../../../src/queue';
+
+describe('what is wrong with a node, after its name', () => {
+  it('does not say the name again', () => {
+    for (const [words, after] of [
+      ['box (10.0.0.3:22) refused the connection: no sshd', '10.0.0.3:22 refused the connection: no sshd'],
+      ['cannot reach box (10.0.0.3:22): No route', 'cannot reach 10.0.0.3:22: No route'],
+      ['box refused to log in me', 'refused to log in me'],
+      ['there is no host named box. Check', 'there is no host named box. Check'],
+      ['boxes are full', 'boxes are full'],
+    ] as const)
+      assert.equal(afterName(words, 'box', undefined), after);
+    assert.equal(afterName('me@box.x (box.x:22) closed', 'box.x', 'me@box.x'), 'box.x:22 closed');
+  });
+});
 
 describe('sizes in words', () => {
   it('have the unit that they are large enough for, and a digit more where there are few', () => {

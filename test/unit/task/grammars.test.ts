@@ -4,6 +4,7 @@ import {
   parseAccelerator,
   parseCpus,
   parseMemory,
+  parseTask,
   parseTimeLimit,
   taskNameFlaw,
 } from '../../../src/task';
@@ -67,6 +68,27 @@ describe('cpus and memory', () => {
     assert.equal(parseMemory('16+GB').flaw?.replacement, undefined);
     for (const text of ['', 'x', '1B', '2x+', '0', '-1', 'nan']) assert.ok(parseMemory(text).flaw, text);
     for (const text of ['', '+', 'four', '0', 'inf']) assert.ok(parseCpus(text).flaw, text);
+  });
+});
+
+describe('numbers that no machine has', () => {
+  it('are out of range, at their token', () => {
+    for (const flaw of [
+      parseCpus('1e308').flaw,
+      parseCpus('2000000+').flaw,
+      parseMemory('1e308').flaw,
+      parseMemory('1e308PB').flaw,
+      parseMemory('1e308x').flaw,
+      parseAccelerator('V100:1e308').flaw,
+      parseAccelerator('16GB:99999999999999999999').flaw,
+    ])
+      assert.equal(flaw?.code, 'out-of-range');
+    for (const field of ['cpus: ', 'memory: ', 'accelerators: V100:']) {
+      const text = `resources:\n  ${field}1e308\nrun: echo\n`;
+      const [problem, ...more] = parseTask(text).problems;
+      assert.deepEqual([problem?.code, more.length], ['out-of-range', 0], field);
+      assert.match(text.slice(problem?.start, problem?.end), /1e308$/);
+    }
   });
 });
 
