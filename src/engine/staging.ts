@@ -322,10 +322,12 @@ export class Staging {
       differ(nodes, this.looked.nodes)
     ) {
       this.stale = false;
-      this.recheck ||= nodes.some(
-        ({ node, definition }) =>
-          this.looked.nodes.find((one) => one.node === node)?.definition !== definition,
-      );
+      this.recheck ||= nodes.some(({ node, definition }, at) => {
+        const { nodes: before } = this.looked;
+        // Mostly the same nodes: to look for each of a thousand would take longer than all else.
+        const one = before[at]?.node === node ? before[at] : before.find((other) => other.node === node);
+        return one?.definition !== definition;
+      });
       const homes = homesOf(
         nodes,
         (node) => this.host.load(node),
