@@ -19,7 +19,7 @@ export const throughput: Case = {
   ]),
   floor:
     'for each job a fork, the start of an interactive bash, files on the node’s disk, and an fdatasync here',
-  why: 'Where the time goes, by profiles with the node’s disk in memory: the two cores are busy. Of the time of both cores the node’s perl takes four tenths (a fork for each job, and the memory that it shares is copied page by page; and a look at the queue’s folder, 0.4 ms for a thousand names), the client three, which stores, decrypts and mirrors a log, bash two. On a disk each of the six new files of a job takes between 0.05 and 0.9 ms more, by what was deleted lately (ext4 looks for inodes that were not: the same code does 170 to 300 jobs a second within two hours). task-spooler keeps no durable state, and starts a plain sh.',
+  why: 'Where the time goes, by profiles with the node’s disk in memory: the two cores are busy. Of the time of both cores the node’s perl takes four tenths (a fork for each job, and the memory that it shares is copied page by page; and a look at the queue’s folder, 0.4 ms for a thousand names), the client three, which stores, decrypts and mirrors a log, bash two. On a disk each of the six new files of a job takes between 0.05 and 0.9 ms more, by what was deleted lately (ext4 looks for inodes that were not: the same code does 170 to 350 jobs a second within two hours; with the disk in memory 340 to 400), while task-spooler, which makes none, did 550 to 820 in two nights: 0.37 to 0.6 of it with one slot, 0.39 to 0.45 with eight. task-spooler keeps no durable state, and starts a plain sh.',
   async run({ quick, has }) {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'cq-bench-'));
     const labs = await Promise.all(
