@@ -6,12 +6,5 @@ import { pathProblems as problemsOf, type Problem } from '../task';
 /** Paths of a task file that do not exist, or are no folder where one must be, found as a submit by `cq` would. */
 export function pathProblems(text: string, file: string): Promise<Problem[]> {
   const folders = [process.cwd(), path.dirname(path.resolve(file))];
-  return problemsOf(text, (written) =>
-    Promise.all(
-      placesOf(written, { folders }).map(async (full) => {
-        const found = await stat(full).catch(() => undefined);
-        return { full, is: !found ? undefined : found.isDirectory() ? 'folder' : 'file' } as const;
-      }),
-    ),
-  );
+  return problemsOf(text, (written) => placesOf(written, { folders }), stat);
 }

@@ -5,14 +5,9 @@ import { pathProblems as problemsOf, type Problem } from '../task';
 
 /** Paths of a task file that do not exist, or are no folder where one must be; relative ones are looked for in these folders. */
 export function pathProblems(text: string, folders: readonly string[]): Promise<Problem[]> {
-  return problemsOf(text, (written) => {
+  const placesOf = (written: string): string[] => {
     const given = written.replace(/^~(?=$|\/)/, os.homedir());
-    const places = [...new Set(folders.map((folder) => path.resolve(folder, given)))];
-    return Promise.all(
-      places.map(async (full) => {
-        const found = await stat(full).catch(() => undefined);
-        return { full, is: !found ? undefined : found.isDirectory() ? 'folder' : 'file' } as const;
-      }),
-    );
-  });
+    return [...new Set(folders.map((folder) => path.resolve(folder, given)))];
+  };
+  return problemsOf(text, placesOf, stat);
 }

@@ -38,8 +38,8 @@ export interface RunHost {
   /** A device turned out to be another queue's. */
   foreign(node: string, lease: string, user?: string): void;
   /**
-   * A node did not take a job: it gets nothing for a while. Where it is the job that no node will take, returns why, for a
-   * person.
+   * A node did not take a job: one of the two is left alone for a while. Where no node will ever take the job, returns why,
+   * for a person.
    */
   blame(job: string, node: string, error: unknown): string | undefined;
   finished(run: JobRun): void;

@@ -603,9 +603,7 @@ export class Staging {
 
   private async takeBack(node: string, session: AgentSession, entries: readonly Entry[]): Promise<void> {
     try {
-      const states = await session.recall(
-        entries.map(({ name, uuid }) => name ?? `0.0.${rankUuid(uuid, 0)}`),
-      );
+      const states = await session.recall(entries.map(folderOf));
       // None after the other: by the time another node has answered, these states would be old.
       await Promise.all(
         entries.map(async (entry) => {
@@ -633,8 +631,7 @@ export class Staging {
     for (const other of others) {
       const session = open.find((candidate) => candidate.node === other)?.session;
       // Taken back, not only asked for: by a connection that carries it there it may be staged only now.
-      const name = entry.name ?? `0.0.${rankUuid(entry.uuid, 0)}`;
-      const states = await session?.recall([name]).catch(() => undefined);
+      const states = await session?.recall([folderOf(entry)]).catch(() => undefined);
       const answer = states?.get(rankUuid(entry.uuid, 0));
       if (this.entries.get(entry.uuid) !== entry) return;
       if (!answer) {
@@ -750,6 +747,11 @@ export class Staging {
     const left = nodes.reduce((sum, { node }) => sum + (this.amounts.get(node)?.count ?? 0), 0);
     return left <= MOST_STAGED / 2;
   }
+}
+
+/** What a node is asked for by; where its place there is not known the node looks for its UUID. */
+function folderOf({ name, uuid }: Pick<Entry, 'name' | 'uuid'>): string {
+  return name ?? `0.0.${rankUuid(uuid, 0)}`;
 }
 
 /** Devices, or CPUs for a job without. */

@@ -28,7 +28,7 @@ export { complete, type Completion, type KnownGpus } from './complete';
 export { fieldHelp, type FieldHelp } from './explainField';
 export { outline, type OutlineItem } from './outline';
 export { acceleratorPlaces, localPaths, type AcceleratorPlace, type LocalPathPlace } from './places';
-export { pathProblems, type FoundPath } from './pathProblems';
+export { pathProblems } from './pathProblems';
 export { closest } from './suggest';
 export { MOST_VARIANTS, parseAxis, parseSweep, variantsOf, type Axis, type Variant } from './sweep';
 export { parseTimeLimit } from './timeLimit';
