@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { explain } from './explain';
 import type { SshOptions } from './sshOptions';
-import { tcpSocket } from './tcp';
+import { gatherWrites, tcpSocket } from './tcp';
 import { ConnectError } from './transport';
 
 // A busy login node on another continent: the time for TCP, and again for key exchange and authentication.
@@ -74,6 +74,7 @@ function proxy(command: string): Carrier {
     stdio: 'pipe',
     windowsHide: true,
   });
+  gatherWrites(child.stdin);
   const ended = new Promise<void>((resolve) => {
     child.once('error', () => resolve());
     child.once('close', () => resolve());

@@ -1,4 +1,5 @@
 import net from 'node:net';
+import type { Writable } from 'node:stream';
 import { bindingAvailable } from 'ssh2/lib/protocol/crypto.js';
 
 const FIRST_BYTES = 64 * 1024;
@@ -35,5 +36,22 @@ export function tcpSocket(host: string, port: number): net.Socket {
   };
   // Not by `net.connect`: VS Code has one of its own for extensions, which heeds no such options.
   const socket = new net.Socket(options);
-  return socket.connect({ host, port }).pause();
+  socket.connect({ host, port }).pause();
+  gatherWrites(socket);
+  return socket;
+}
+
+/**
+ * Has what is written to a stream in one turn go out at once: ssh2 writes length, payload and MAC of each packet one by one, and
+ * the server would be woken for each. Not before `connect`, which gives a socket its own `write` back.
+ */
+export function gatherWrites(stream: Writable): void {
+  const write = stream.write.bind(stream) as (...words: unknown[]) => boolean;
+  stream.write = (...words: unknown[]): boolean => {
+    if (stream.writableCorked === 0) {
+      stream.cork();
+      process.nextTick(() => stream.uncork());
+    }
+    return write(...words);
+  };
 }

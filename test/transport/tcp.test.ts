@@ -34,6 +34,33 @@ describe('a TCP connection whose memory is used again', () => {
     assert.equal(text, 'SSH-2.0-early\r\n');
   });
 
+  it('sends what is written in one turn at once, in order, and says when there is room again', async () => {
+    let got = Buffer.alloc(0);
+    const port = await serve((socket) => socket.on('data', (bytes) => (got = Buffer.concat([got, bytes]))));
+    const socket = tcpSocket('127.0.0.1', port);
+    await once(socket, 'connect');
+    const calls: number[] = [];
+    const writev = socket._writev?.bind(socket);
+    socket._writev = (chunks, callback) => {
+      calls.push(chunks.length);
+      writev?.(chunks, callback);
+    };
+    for (const piece of ['length ', 'payload ', 'mac ']) socket.write(piece);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(calls, [3]);
+    const much = Buffer.alloc(5_000_000, 'x');
+    assert.equal(socket.write(much), false);
+    await once(socket, 'drain');
+    socket.end('end');
+    await once(socket, 'finish');
+    for (let tries = 0; got.length < 19 + much.length + 3; tries++) {
+      assert.ok(tries < 500, `${got.length} bytes came`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assert.ok(got.equals(Buffer.concat([Buffer.from('length payload mac '), much, Buffer.from('end')])));
+    socket.destroy();
+  });
+
   it('leaves a large chunk alone until the next large one was taken, and a small one for ever', async () => {
     const pieces = Array.from({ length: 200 }, (_, index) =>
       Buffer.alloc(index % 9 === 0 ? 9000 : 3000, index),
