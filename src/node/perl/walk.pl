@@ -102,12 +102,24 @@ sub lock_file {
 # The same, or nothing when it cannot be had in a tenth of a second.
 sub lock_soon {
   my ($name) = @_;
-  for (1 .. 100) {
-    my $lock = lock_file($name, 1);
-    return $lock if $lock;
-    pause(0.001);
-  }
-  return undef;
+  my $lock = lock_file($name, 1);
+  return $lock if $lock;
+  open($lock, '>>', "$ROOT/$name.lock") or return undef;
+  # Every now and then, because one alone may come before anybody waits, and because NFS asks its server again only after a
+  # second.
+  local $SIG{ALRM} = sub { };
+  set_timer(0.005);
+  my ($end, $locked) = clock() + 0.1;
+  until ($locked = flock($lock, $EXCLUSIVE)) { last if $! != 4 || clock() > $end }
+  set_timer(0);
+  return $locked ? $lock : undef;
+}
+
+# Has SIGALRM come whenever so many seconds have passed; never with 0.
+sub set_timer {
+  my $every = int $_[0] * 1e6;
+  # ITIMER_REAL
+  syscall($SETTIMER, 0, pack('q4', 0, $every, 0, $every), 0);
 }
 
 # What the node's live jobs have or are to have: cpus (thousandths), kib, and share units by lease. For job $1 only what the
@@ -352,7 +364,7 @@ sub spawn {
     my ($sup, $began) = words_of(sup_file("$ROOT/jobs/$uuid"));
     quit() unless defined $began && $sup eq $$ && lives($sup, $began);
     ($NEXT, @NEXT_HOW) = ($uuid, @$how);
-    ($NEXT_ENV, $SOME_LEFT) = ($env);
+    ($NEXT_ENV, $SOME_LEFT, our $SPARES) = ($env, undef, 0);
     supervise_next();
     quit();
   }
