@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { haveSshd } from '../support/sshd';
@@ -32,7 +32,7 @@ describe('the shell of the next job', function () {
     await world.cluster('old', ['old']);
   });
   beforeEach(() => {
-    for (const name of ['events', 'go', '.bashrc']) rmSync(path.join(home, name), { force: true });
+    for (const name of ['events', 'go', '.bashrc', 'parents']) rmSync(path.join(home, name), { force: true });
   });
   afterEach(async () => {
     await world.engine.cancel('c', 'all');
@@ -145,6 +145,7 @@ describe('the shell of the next job', function () {
       'greet; echo more >&2; compgen -v CQ_',
       'env | grep ^CQ_ | cut -d= -f1',
       'ls -l /proc/self/fd | grep -c memfd || true',
+      'ls /proc/$$/fd | wc -l',
     ].join('\n');
     const [, second = 0] = await staged('c', [held('first'), task(told)]);
     await ready(2);
@@ -299,6 +300,60 @@ describe('the shell of the next job', function () {
     const whole = Array.from({ length: 20_000 }, (_, index) => `${index + 1}\n`).join('');
     for (const id of [ids[0], ids[1], ids[3]]) assert.equal(await world.log('c', id ?? 0), whole);
     await until(() => keepers().length === 0, 'nobody keeps logs any more');
+  });
+
+  it('is forked by the supervisor itself when its starter is gone, and every job runs once', async () => {
+    writeFileSync(rc, 'echo rc >>~/events\n');
+    const starters = (): string[] => pidsOf(`perl ${home}/.* starter`);
+    const names = ['second', 'third', 'fourth'];
+    const ids = await staged('c', [
+      held('first'),
+      ...names.map((name) => task(`echo ${name} >>~/events; echo $PPID >>~/parents`)),
+    ]);
+    await ready(2);
+    const [starter] = starters();
+    process.kill(Number(starter), 'SIGKILL');
+    writeFileSync(file('go'), '');
+    for (const id of ids) assert.equal((await world.ended('c', id)).status, 'SUCCEEDED');
+    assert.deepEqual(
+      events().filter((event) => event !== 'rc'),
+      ['first', ...names],
+    );
+    const parents = readFileSync(file('parents'), 'utf8').trim().split('\n');
+    assert.deepEqual([parents.length, new Set(parents).size], [3, 1], 'one supervisor has had them all');
+    assert.deepEqual(starters(), []);
+  });
+
+  it('keeps no job’s devices for long while somebody else looks for what comes next', async () => {
+    const [first = 0] = await staged('c', [held('first'), task('echo second >>~/events')]);
+    await until(() => locked().length === 2, 'the first has its devices');
+    const lock = path.join(home, '.cluster-queue/node/runner.lock');
+    const looker = spawn('flock', [lock, 'sleep', '3'], { stdio: 'ignore' });
+    await until(() => spawnSync('flock', ['-n', lock, 'true']).status === 1, 'somebody looks');
+    writeFileSync(file('go'), '');
+    await until(() => locked().length === 0, 'they are free');
+    assert.equal(looker.exitCode, null, 'while somebody still looks');
+    assert.ok(!events().includes('second'));
+    assert.equal((await world.ended('c', first)).status, 'SUCCEEDED');
+    await until(() => events().includes('second'), 'the second runs');
+  });
+
+  it('leaves nothing of its job, and all of what runs beside that', async () => {
+    const beside = 'sleep 303 & (setsid sleep 304 &)\n';
+    const ids = await staged('c', [
+      task(`${beside}echo one >>~/events\nuntil [ -e ~/go ]; do sleep 0.02; done`, 1),
+      task('true', 1),
+      task('(setsid sleep 305 &); sleep 0.1', 1),
+      task('sleep 306 & disown -a', 1),
+    ]);
+    await world.ended('c', ids[2] ?? 0);
+    assert.deepEqual(pidsOf('^sleep 305$'), []);
+    await world.ended('c', ids[3] ?? 0);
+    assert.deepEqual(pidsOf('^sleep 30[56]$'), []);
+    assert.equal(pidsOf('^sleep 30[34]$').length, 2);
+    writeFileSync(file('go'), '');
+    await world.ended('c', ids[0] ?? 0);
+    assert.deepEqual(pidsOf('^sleep 30[34]$'), []);
   });
 
   it('is not killed while it reads ~/.bashrc, where it may have a lock of somebody, and holds no device there', async () => {

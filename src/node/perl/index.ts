@@ -6,6 +6,8 @@ import relay from './relay.pl' with { type: 'text' };
 import requests from './requests.pl' with { type: 'text' };
 import session from './session.pl' with { type: 'text' };
 import shell from './shell.pl' with { type: 'text' };
+import sockets from './sockets.pl' with { type: 'text' };
+import starter from './starter.pl' with { type: 'text' };
 import state from './state.pl' with { type: 'text' };
 import supervisor from './supervisor.pl' with { type: 'text' };
 import tree from './tree.pl' with { type: 'text' };
@@ -24,6 +26,8 @@ export default [
   tries,
   logs,
   shell,
+  sockets,
+  starter,
   tree,
   walk,
   main,

@@ -69,8 +69,7 @@ sub forget_helpers {
   @HOLDERS = ();
   let_go();
   forget_shells();
-  close $_ for $KEEPER ? @$KEEPER{'orders', 'said'} : ();
-  undef $KEEPER;
+  undef $_ for $KEEPER, $STARTER;
 }
 
 sub free_devices { give_back(splice @LEASES) }

@@ -2,56 +2,44 @@
 
 # Brings what the job writes into its log. That is a pipe, because a file it could empty by `echo >/dev/stderr`, which opens
 # that anew; and it is brought by a process of its own, one for all jobs of this supervisor, which goes on when that is killed.
-# Until `log_opened` the pipe must stay open here.
 sub open_log {
   my ($from) = @_;
-  local $SIG{PIPE} = 'IGNORE';
-  if ($KEEPER && syswrite($KEEPER->{orders}, fileno($from) . " $UUID\n")) { $KEEPER->{busy} = 1 } else { start_keeper($from) }
+  if ($KEEPER && send_files($KEEPER->{socket}, $UUID, $from)) { $KEEPER->{busy} = 1 } else { start_keeper($from) }
 }
 
-sub log_opened {
-  my ($from) = @_;
-  until ($KEEPER && keeper_says() eq 'o') { start_keeper($from) or return }
-}
-
-# Starts a process that keeps logs, with that of this job first: { pid, orders, said }.
+# Starts a process that keeps logs, with that of this job first. It answers each with a letter when all is in the log.
 sub start_keeper {
   my ($from) = @_;
   end_keeper();
-  pipe(my $heard, my $orders) or return;
-  pipe(my $said, my $saying) or return;
-  my $supervisor = $$;
+  my ($mine, $its) = sockets() or return;
   my $pid = fork;
   if (defined $pid && !$pid) {
     forget_leases();
-    close $_ for $orders, $said;
+    close $mine;
     silence();
-    while (1) {
+    my $number = fileno $from;
+    while (defined $number && open(my $file, '<&=', $number)) {
       $0 = "perl $AGENT log $JOB";
-      syswrite($saying, 'o');
-      keep_log($from);
-      # All is in the log.
-      syswrite($saying, 'a');
-      my $order = <$heard> // last;
-      (my $number, $UUID) = split ' ', $order;
-      $JOB = "$ROOT/jobs/$UUID";
-      sysopen($from, "/proc/$supervisor/fd/$number", 0) or last;
+      keep_log($file);
+      syswrite($its, 'a');
+      close $from;
+      ($UUID, $number) = receive_files($its);
+      $JOB = "$ROOT/jobs/$UUID" if defined $number;
     }
     quit();
   }
-  $KEEPER = { pid => $pid, orders => $orders, said => $said, busy => 1 } if defined $pid;
-  return defined $pid;
+  $KEEPER = { pid => $pid, socket => $mine, busy => 1 } if defined $pid;
 }
 
-# The next letter from who keeps the log, within so many seconds where those are given; empty when none came.
+# The next letter from who keeps the log, within so many seconds; empty when none came.
 sub keeper_says {
   my ($seconds) = @_;
   my ($letter, $found);
   do {
-    vec(my $read = '', fileno $KEEPER->{said}, 1) = 1;
+    vec(my $read = '', fileno $KEEPER->{socket}, 1) = 1;
     $found = select($read, undef, undef, $seconds);
   } while $found < 0 && $! == 4;
-  return $found > 0 && sysread($KEEPER->{said}, $letter, 1) ? $letter : '';
+  return $found > 0 && sysread($KEEPER->{socket}, $letter, 1) ? $letter : '';
 }
 
 sub end_keeper {

@@ -1,8 +1,8 @@
 # ---------------------------------------------------------------- the shell that a job runs in
 
 # Starts an interactive bash, as SkyPilot runs a task: ~/.bashrc is where `conda activate` comes from. With what a spare one
-# has to begin with, it waits. Returns { pid, from => what the job writes, said => what was printed before it began, text =>
-# what it is told to do, and a last line that it has come to that }.
+# has to begin with, it waits, and has no pid before `spare_pid`. Returns { pid, from => what the job writes, said => what was
+# printed before it began, text => what it is told to do, and a last line that it has come to that }.
 sub start_shell {
   my ($spare) = @_;
   # What bash says about a missing terminal, and what ~/.bashrc prints.
@@ -10,47 +10,57 @@ sub start_shell {
   pipe($shell->{from}, my $output) or return undef;
   my $word;
   pipe($word, $shell->{go}) or return undef if $spare;
+  my @files = ($output, @$shell{'text', 'said'}, $word // ());
+  my @leases = $spare ? map { $_->{file} } values %{$spare->{leases}} : ();
+  return $shell if $spare && ask_starter("$spare->{mark} $TRY", @files, @leases);
   my $pid = $spare ? fork_off() : fork;
   if (defined $pid && !$pid) {
     if ($spare) { drop($_) for splice @LEASES }
     else { forget_helpers() }
     let_go();
-    umask oct $ENV{CQ_UMASK};
-    delete $ENV{CQ_UMASK};
-    $ENV{CLUSTER_QUEUE_JOB} = $spare ? $spare->{mark} : $UUID;
-    $ENV{CLUSTER_QUEUE_TRY} = $TRY;
-    $ENV{CQ_JOB_DIR} = $JOB unless $spare;
-    $ENV{CQ_BIN} = $AGENT =~ s/\.sh$/.bin/r;
-    open(STDIN, '<', '/dev/null');
-    open(STDOUT, '>&', $shell->{said});
-    open(STDERR, '>&', \*STDOUT);
     # F_DUPFD, which leaves them open over exec.
-    my ($to, $text, $go) = map { defined $_ ? fcntl($_, 0, 5) : undef } $output, $shell->{text}, $word;
-    exec { bash() } 'bash', '-i', '-c', "CQ_OUTPUT=$to CQ_TEXT=$text\n" . tools_text() . job_text(), 'run' or exit 127 unless $spare;
-    my $tools = tools_text();
-    # It ends by itself, and takes along what ~/.bashrc has left, when nobody is there to give it a job.
-    my $seconds = 2 * spare_seconds() + 60;
-    exec { bash() } 'bash', '-i', '-c', <<"    WAIT", 'run' or exit 127;
-      $tools
-      if ! IFS= read -r -t $seconds -u $go CQ_TEXT; then
-        for CQ_SIGNAL in TERM KILL; do
-          for CQ_PID in \$(command grep -lsF "CLUSTER_QUEUE_JOB=\$CLUSTER_QUEUE_JOB" /proc/[0-9]*/environ); do
-            CQ_PID=\${CQ_PID#/proc/}
-            CQ_PID=\${CQ_PID%/*}
-            [ "\$CQ_PID" != \$\$ ] && kill -\$CQ_SIGNAL "\$CQ_PID" && CQ_LEFT=1
-          done
-          [ -n "\${CQ_LEFT-}" ] || break
-          sleep 1
-        done 2>/dev/null
-        exit
-      fi
-      CQ_OUTPUT=$to CQ_TEXT=$text
-      exec $go<&-
-      . /proc/self/fd/$text
-    WAIT
+    my ($to, $text, $go) = map { defined $_ ? fcntl($_, 0, 5) : undef } @files[0, 1, 3];
+    exec { bash() } outfit_shell($spare && $spare->{mark}, $to, $text, fileno $shell->{said}, $go) or exit 127;
   }
   $shell->{pid} = $pid;
   return defined $pid ? $shell : undef;
+}
+
+# Makes this process, which has nothing else to do, ready to become the shell, which with a mark waits for a job, and without
+# one has it. The numbers are those of what it writes to, what it is told, where its words before that go, and what it waits
+# for. Returns its arguments.
+sub outfit_shell {
+  my ($mark, $to, $from, $said, $go) = @_;
+  umask oct delete $ENV{CQ_UMASK} if defined $ENV{CQ_UMASK};
+  $ENV{CLUSTER_QUEUE_JOB} = $mark // $UUID;
+  $ENV{CLUSTER_QUEUE_TRY} = $TRY;
+  $ENV{CQ_JOB_DIR} = $JOB unless defined $mark;
+  $ENV{CQ_BIN} = $AGENT =~ s/\.sh$/.bin/r;
+  open(STDIN, '<', '/dev/null');
+  open(STDOUT, '>&', $said);
+  open(STDERR, '>&', \*STDOUT);
+  my $tools = tools_text();
+  return ('bash', '-i', '-c', "CQ_OUTPUT=$to CQ_TEXT=$from\n$tools" . job_text(), 'run') unless defined $mark;
+  # It ends by itself, and takes along what ~/.bashrc has left, when nobody is there to give it a job.
+  my $seconds = 2 * spare_seconds() + 60;
+  return ('bash', '-i', '-c', <<"  WAIT", 'run');
+    $tools
+    if ! IFS= read -r -t $seconds -u $go CQ_TEXT; then
+      for CQ_SIGNAL in TERM KILL; do
+        for CQ_PID in \$(command grep -lsF "CLUSTER_QUEUE_JOB=\$CLUSTER_QUEUE_JOB" /proc/[0-9]*/environ); do
+          CQ_PID=\${CQ_PID#/proc/}
+          CQ_PID=\${CQ_PID%/*}
+          [ "\$CQ_PID" != \$\$ ] && kill -\$CQ_SIGNAL "\$CQ_PID" && CQ_LEFT=1
+        done
+        [ -n "\${CQ_LEFT-}" ] || break
+        sleep 1
+      done 2>/dev/null
+      exit
+    fi
+    CQ_OUTPUT=$to CQ_TEXT=$from
+    exec $go<&-
+    . /proc/self/fd/$from
+  WAIT
 }
 
 # Where bash is: to try each folder of a long PATH anew takes its time.
@@ -89,7 +99,7 @@ sub tools_text {
 # Whether a shell came to the task.
 sub began {
   my ($shell) = @_;
-  return all_of($shell->{text}) =~ /^\Q$UUID\E began$/m;
+  return $shell->{began} ||= all_of($shell->{text}) =~ /^\Q$UUID\E began$/m;
 }
 
 # Starts a shell for the job that comes next, where one waits: it will most likely get what this one has.
@@ -121,7 +131,7 @@ sub rc_files { return join ' ', map { join ':', (stat $_)[0, 1, 7, 9, 10] } "$HO
 
 # The spare shell, when it is as good as a new one for the job that has just got these leases.
 sub ready_shell {
-  return undef unless $SPARE && waitpid($SPARE->{pid}, $NOHANG) == 0;
+  return undef unless spare_waits();
   return undef unless clock() - $SPARE->{since} < spare_seconds() && $SPARE->{read} eq rc_files();
   return undef if grep { !is_spare($_) } @_;
   return @_ == keys %{$SPARE->{leases}} ? $SPARE : undef;
@@ -129,10 +139,12 @@ sub ready_shell {
 
 # Makes the spare shell, which was started for this job, its own.
 sub take_shell {
-  ($NEXT_SHELL, $SPARE) = ($SPARE, undef) if $SPARE && waitpid($SPARE->{pid}, $NOHANG) == 0;
+  ($NEXT_SHELL, $SPARE) = ($SPARE, undef) if spare_waits();
   # Its leases, which are this process's alone now, stay.
   undef $SPARE;
 }
+
+sub spare_waits { return $SPARE && spare_pid() && waitpid($SPARE->{pid}, $NOHANG) == 0 }
 
 # Whether a lease is the spare shell's too.
 sub is_spare {
@@ -153,9 +165,10 @@ sub begin_in {
 # Has a shell that came to no job end by itself when it has read ~/.bashrc: one that is killed there leaves the locks of what
 # that calls (pyenv's).
 sub end_spare {
-  my $shell = $SPARE;
+  my $shell = $SPARE or return;
+  # Or it would be taken for that of the next.
+  spare_pid();
   undef $SPARE;
-  return unless $shell;
   drop($_) for values %{$shell->{leases}};
   close_shell($shell);
 }

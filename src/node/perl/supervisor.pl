@@ -18,8 +18,8 @@ our $SOME_LEFT;
 our $SPENT;
 # The walk after the last job's end, with the line that tells of both, until that is told.
 our $UNTOLD;
-# The process that keeps the log, see `start_keeper`.
-our $KEEPER;
+# The processes that keep the log (`start_keeper`) and fork the shells which wait (`start_starter`): { pid, socket }.
+our ($KEEPER, $STARTER);
 # Pipes that end when a fork has let go of this process's leases; and in a fork that has not yet, the end that says so.
 our (@HOLDERS, $HOLDING);
 # The number of forks since the boot and the newest pid when the job began.

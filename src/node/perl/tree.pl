@@ -16,15 +16,25 @@ sub left_behind {
   return 1 unless defined $FIRST_FORKS && defined $forks;
   return 1 unless $forks - $FIRST_FORKS < 1000 && $last > $FIRST_PID && $last - $FIRST_PID < 1000;
   my ($seen, @pids) = ($FIRST_PID);
-  my %helpers = map { $_->{pid} => 1 } grep { $_ } $SPARE, $KEEPER;
+  spare_pid() if $SPARE;
+  my %helpers = map { $_->{pid} => 1 } grep { $_ && $_->{pid} } $SPARE, $KEEPER, $STARTER;
   # Again for those that came meanwhile: one may have had a child and ended before it was looked at.
   while ($last > $seen) {
-    push @pids, grep { !$helpers{$_} && -d "/proc/$_" } $seen + 1 .. $last;
+    push @pids, grep { !$helpers{$_} && may_be_ours($_) } $seen + 1 .. $last;
     $seen = $last;
     $last = (words_of('/proc/loadavg'))[4];
   }
   return 1 if $last < $seen;
   return @pids && job_pids($JOB, @pids) > 0;
+}
+
+# Whether a process is there that is not in the session of another supervisor from before the job began: a process leaves its
+# session only for one of its own.
+sub may_be_ours {
+  my $session = (stat_of($_[0]))[3] // return 0;
+  return 1 if $session == $$ || $session > $FIRST_PID;
+  our %SUPERVISORS;
+  return !($SUPERVISORS{$session} //= read_at_once("/proc/$session/cmdline") =~ /^perl \Q$AGENT\E supervise / ? 1 : 0);
 }
 
 # The pids, of those given or of all, of the job in a folder.

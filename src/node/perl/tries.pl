@@ -129,9 +129,8 @@ sub attend {
   my ($shell) = @_;
   $CODE = 126;
   return unless $shell;
-  open_log($shell->{from});
-  log_opened($shell->{from});
   prepare_next();
+  open_log($shell->{from});
   close $shell->{from};
   $? = 126 << 8;
   1 while waitpid($shell->{pid}, 0) < 0 && $! == 4;

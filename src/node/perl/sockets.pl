@@ -1,0 +1,36 @@
+# ---------------------------------------------------------------- messages to a helper, with open files along
+
+# So many files a message has room for.
+our $MOST_FILES = 60;
+
+# Two sockets that are connected, where one read is one message (AF_UNIX, SOCK_SEQPACKET); nothing when there is none.
+sub sockets {
+  socketpair(my $one, my $other, 1, 5, 0) or return;
+  return ($one, $other);
+}
+
+# Sends a message with open files along, see unix(7) and cmsg(3); whether it was sent.
+sub send_files {
+  my ($socket, $words, @files) = @_;
+  # A cmsghdr: SOL_SOCKET, SCM_RIGHTS.
+  my $files = pack('Q i i i*', 16 + 4 * @files, 1, 1, map { fileno $_ } @files);
+  $files .= "\0" x (-length($files) % 8);
+  my $parts = pack('P Q', $words, length $words);
+  my $message = pack('Q Q P Q P Q Q', 0, 0, $parts, 1, $files, length $files, 0);
+  # MSG_NOSIGNAL
+  return syscall($SENDMSG, fileno $socket, $message, 0x4000) == length $words;
+}
+
+# Receives such a message: its words and the numbers of its files, which stay open over exec; nothing when none will come any more.
+sub receive_files {
+  my ($socket) = @_;
+  my ($words, $files) = ('', '');
+  # Memory that no other string shares: the kernel writes to it.
+  vec($words, 255, 8) = 0;
+  vec($files, 15 + 4 * $MOST_FILES, 8) = 0;
+  my $parts = pack('P Q', $words, length $words);
+  my $message = pack('Q Q P Q P Q Q', 0, 0, $parts, 1, $files, length $files, 0);
+  my $count = syscall($RECVMSG, fileno $socket, $message, 0);
+  return if $count <= 0;
+  return (substr($words, 0, $count), unpack('x16 i' . (unpack('Q', $files) - 16) / 4, $files));
+}
