@@ -74,7 +74,7 @@ export interface ClusterJson {
     readonly state: string;
     /** True when it starts nothing new. */
     readonly draining: boolean;
-    /** Why it is down. */
+    /** Why it is down, or what the tools say that tell of GPUs where they fail and none is found. */
     readonly message: string | null;
     /** Logical CPUs and memory (MiB) with what is free; null until the node was reached once. */
     readonly cpus: { readonly total: number; readonly free: number } | null;
@@ -148,13 +148,20 @@ function clusterJson(view: ClusterView): ClusterJson {
   };
 }
 
-function nodeJson({ name, destination, link, usage, draining }: NodeView): ClusterJson['nodes'][number] {
+function nodeJson({
+  name,
+  destination,
+  link,
+  usage,
+  draining,
+  about,
+}: NodeView): ClusterJson['nodes'][number] {
   return {
     name,
     destination: destination ?? null,
     state: link.state,
     draining: draining === true,
-    message: link.state === 'down' ? link.message : null,
+    message: link.state === 'down' ? link.message : (about?.gpuTrouble ?? null),
     cpus: usage?.cpus ?? null,
     memoryMiB: usage?.memoryMiB ?? null,
     devices: (usage?.devices ?? []).map((device) => ({

@@ -8,7 +8,7 @@ export function nodeWords(node: NodeView): string {
 }
 
 /** What a node has free, or why it cannot be used. */
-export function stateWords({ name, destination, link, usage, draining }: NodeView): string {
+export function stateWords({ name, destination, link, usage, draining, about }: NodeView): string {
   switch (link.state) {
     case 'down':
       return afterName(link.message, name, destination);
@@ -17,7 +17,8 @@ export function stateWords({ name, destination, link, usage, draining }: NodeVie
     case 'connecting':
       return 'still connecting';
     case 'up': {
-      const free = gpuWords(usage?.devices ?? []) || `no GPU, ${usage?.cpus.total ?? 0} CPUs`;
+      const why = about?.gpuTrouble === undefined ? '' : ` (${about.gpuTrouble})`;
+      const free = gpuWords(usage?.devices ?? []) || `no GPU, ${usage?.cpus.total ?? 0} CPUs${why}`;
       const words = `${free}${othersWords(usage?.devices ?? [])}`;
       return draining === true ? `draining, ${words}` : words;
     }

@@ -279,7 +279,7 @@ export class ClusterNodes {
   about(node: string): NodeAbout | undefined {
     const look = this.looks.get(node);
     if (!look) return undefined;
-    const { os, diskMiB, driver, cuda, rsync, home } = look.facts;
+    const { os, diskMiB, driver, cuda, rsync, home, gpus, trouble } = look.facts;
     const way = this.links.get(node)?.transport;
     const alike = [...this.looks].filter(([other, { facts }]) => other !== node && facts.home === home);
     return {
@@ -289,6 +289,7 @@ export class ClusterNodes {
       sharesHomeWith: home === '' ? [] : alike.map(([other]) => other),
       ...(driver === undefined ? {} : { driver }),
       ...(cuda === undefined ? {} : { cuda }),
+      ...(trouble === undefined || gpus.length > 0 ? {} : { gpuTrouble: trouble }),
       ...(Math.abs(look.aheadS) < CLOCK_ODD_S ? {} : { clockAheadS: look.aheadS }),
       ...(way === undefined ? {} : { way }),
     };

@@ -197,16 +197,18 @@ export class ClusterRuntime {
   refusal(demand: JobRecord['demand']): string | undefined {
     if (this.definition.nodes.some(({ inventory }) => !inventory)) return undefined;
     const refusal = this.scheduler.refusal(demand);
-    return refusal && `${refusal}${this.twinNote()}`;
+    return refusal && `${refusal}${this.nodesNote()}`;
   }
 
-  /** Names nodes that do not count, to be put behind what is said of those that do. */
-  private twinNote(): string {
-    const twins = this.definition.nodes.flatMap(({ name }) => {
+  /** Names nodes that do not count, or not with the GPUs they may have, to be put behind what is said of those that do. */
+  private nodesNote(): string {
+    const notes = this.definition.nodes.flatMap(({ name, inventory }) => {
       const first = this.nodes.twinOf(name);
-      return first === undefined ? [] : [`${name} is the same machine as ${first}`];
+      if (first !== undefined) return [`${name} is the same machine as ${first}`];
+      const trouble = this.nodes.about(name)?.gpuTrouble;
+      return trouble === undefined || inventory?.devices.length !== 0 ? [] : [`${name}: ${trouble}`];
     });
-    return twins.length === 0 ? '' : ` (${twins.join(', ')})`;
+    return notes.length === 0 ? '' : ` (${notes.join(', ')})`;
   }
 
   /** Changes the GPUs that a node is said to have where none are found. @throws QueueError `cluster-busy` while jobs run */
@@ -359,7 +361,7 @@ export class ClusterRuntime {
     const reason = this.waiting.reason(record.uuid, this.nodes.words());
     const where = this.staging.words(record.uuid) ?? this.syncs.reason(record.uuid)?.text;
     if (!reason) return undefined;
-    const note = reason.kind === 'never' ? this.twinNote() : '';
+    const note = reason.kind === 'never' ? this.nodesNote() : '';
     const alone = this.staging.isStaged(record.uuid) ? true : isStageable(record) ? undefined : false;
     return {
       ...reason,

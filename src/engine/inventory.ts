@@ -12,8 +12,8 @@ import { gpuNameMatches } from '../cluster/gpuNames';
 import type { NodeFacts } from '../node';
 
 const VIRTUAL = 'virtual-';
-// What nvidia-smi says, failing, on a machine with its driver and no GPU; or where the last has fallen off the bus.
-const NONE = 'No devices were found';
+// What the tools say, failing, on a machine with their driver (AMD's: without it) and no GPU; or where the last has gone.
+const NONE = /No devices were found|amdgpu not found in modules|Unable to detect any GPU|No AMD GPU/i;
 
 /** What a node has for jobs, of what its probe found; `nodeId` is the node's own name for itself. */
 export function inventoryOf(node: NodeDefinition, facts: NodeFacts, nodeId: string): NodeInventory {
@@ -27,13 +27,13 @@ export function inventoryOf(node: NodeDefinition, facts: NodeFacts, nodeId: stri
 }
 
 /**
- * The words of nvidia-smi where it fails and the node has GPUs all the same: it had some, or is said to have some. What is said
+ * The words of nvidia-smi, or of AMD's tools, where they fail and the node has GPUs all the same: it had some, or is said to have some. What is said
  * counts for nothing then: under other leases, a device could be given twice.
  */
 export function gpuTrouble({ virtual, inventory }: NodeDefinition, facts: NodeFacts): string | undefined {
   if (facts.trouble === undefined || facts.gpus.length > 0) return undefined;
   const had = inventory?.devices.some(({ lease }) => !lease.startsWith(VIRTUAL)) === true;
-  const fails = !facts.trouble.includes(NONE);
+  const fails = !NONE.test(facts.trouble);
   return had || (virtual !== undefined && fails) ? facts.trouble : undefined;
 }
 

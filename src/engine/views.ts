@@ -57,6 +57,8 @@ export interface NodeAbout {
   readonly diskMiB: number;
   readonly driver?: string;
   readonly cuda?: string;
+  /** What the tools that tell of GPUs say where they fail and none is found. */
+  readonly gpuTrouble?: string;
   readonly rsync: boolean;
   /** Nodes of the cluster that have the same home. */
   readonly sharesHomeWith: readonly string[];

@@ -1,4 +1,4 @@
-import { gpusOf, smiWords } from './gpuFacts';
+import { amdWords, gpusOf, smiWords } from './gpuFacts';
 import { ProtocolError } from './wire';
 
 /** One GPU, or one MIG slice of one, as its vendor's tool names it. Memory in MiB. */
@@ -67,7 +67,9 @@ export function parseFacts(lines: readonly string[]): NodeFacts {
   }
   const host = single.get('host');
   if (host === undefined) throw new ProtocolError('the probe did not say which host it ran on');
-  const trouble = single.get('trouble') ?? smiWords(rows.gpu);
+  const gpus = gpusOf(rows);
+  const trouble =
+    single.get('trouble') ?? smiWords(rows.gpu) ?? single.get('amdtrouble') ?? amdWords(rows, gpus);
   const [driver, cuda] = single.get('driver')?.split(' ') ?? [];
   const clock = single.get('clock');
   return {
@@ -84,7 +86,7 @@ export function parseFacts(lines: readonly string[]): NodeFacts {
     ...(cuda === undefined ? {} : { cuda }),
     ...(clock === undefined ? {} : { clock: Number(clock) }),
     ip: single.get('ip') ?? '127.0.0.1',
-    gpus: gpusOf(rows),
+    gpus,
     foreign,
     held,
     ...(trouble === undefined ? {} : { trouble }),

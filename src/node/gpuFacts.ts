@@ -30,6 +30,13 @@ export function smiWords(rows: readonly string[]): string | undefined {
   return words === undefined ? undefined : `nvidia-smi: ${words}`;
 }
 
+/** What a tool of AMD printed that looks like GPUs, and is none. */
+export function amdWords({ rocm, amd }: GpuRows, found: readonly GpuFact[]): string | undefined {
+  const [row] = rocm.length > 0 ? rocm : amd;
+  if (found.length > 0 || row === undefined) return undefined;
+  return `${rocm.length > 0 ? 'rocm' : 'amd'}-smi cannot be read: ${row}`;
+}
+
 /** The name comes last since it alone may hold a comma. A broken GPU's row (`[Unknown Error]`) is no GPU. */
 function parseGpu(row: string): GpuFact | undefined {
   const match = /^\s*(\d+),\s*([^,\s]+),\s*(\d+|\[N\/A\]|\[Not Supported\]),\s*[^,]+,\s*(.+?)\s*$/.exec(row);

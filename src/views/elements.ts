@@ -139,7 +139,11 @@ export function nodeItem(cluster: string, view: NodeView): vscode.TreeItem {
     case 'up':
       item.iconPath = new ThemeIcon(view.draining === true ? 'server-process' : 'server');
       item.description =
-        devices.length > 0 ? gpusOf(devices) : l10n.t('no GPU, {0} CPUs', view.usage?.cpus.total ?? 0);
+        devices.length > 0
+          ? gpusOf(devices)
+          : [l10n.t('no GPU, {0} CPUs', view.usage?.cpus.total ?? 0), view.about?.gpuTrouble ?? '']
+              .filter((part) => part !== '')
+              .join(' · ');
       if (view.draining === true) item.description = l10n.t('draining · {0}', item.description);
       break;
     case 'connecting':
@@ -355,7 +359,7 @@ function nodeTooltip(view: NodeView): vscode.MarkdownString {
 }
 
 function aboutWords(about: NodeAbout): string {
-  const { os, diskMiB, driver, cuda, rsync, sharesHomeWith, clockAheadS, way } = about;
+  const { os, diskMiB, driver, cuda, gpuTrouble, rsync, sharesHomeWith, clockAheadS, way } = about;
   const lines = [
     [
       os,
@@ -363,6 +367,7 @@ function aboutWords(about: NodeAbout): string {
       rsync ? 'rsync' : l10n.t('no rsync'),
     ].join(', '),
     ...(driver === undefined ? [] : [l10n.t('NVIDIA driver {0}, CUDA {1}', driver, cuda ?? '?')]),
+    ...(gpuTrouble === undefined ? [] : [l10n.t('No GPU is found: {0}', gpuTrouble)]),
     ...(sharesHomeWith.length === 0 ? [] : [l10n.t('Same home as {0}', sharesHomeWith.join(', '))]),
     ...(clockAheadS === undefined
       ? []

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { nodeWords } from '../../src/cli/nodeWords';
 import type { NodeUsage } from '../../src/queue';
 import { haveSshd } from '../support/sshd';
 import { World } from '../support/world';
@@ -356,5 +357,47 @@ esac`,
     rmSync(broken);
     await world.up('new');
     assert.deepEqual(seen('new'), ['up', GPUS]);
+  });
+});
+
+describe('tools of GPUs that fail where none was ever seen, on real sshd', function () {
+  if (!haveSshd) return;
+  this.timeout(60_000);
+  const TOOLS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+    silent: { 'rocm-smi': 'exit 1' },
+    traceback: { 'rocm-smi': 'printf "Traceback:\\n  File\\nOSError: no librocm\\n" >&2; exit 1' },
+    errors: { 'amd-smi': 'printf "ERROR:root:no driver\\nERROR:root:no CPU\\n" >&2' },
+    garbage: { 'rocm-smi': 'printf "\\001\\377what?\\n\\n"' },
+    nvidia: { 'nvidia-smi': 'echo "Failed to initialize NVML"; exit 18' },
+    healthy: {},
+  };
+  const world = new World();
+  before(async () => {
+    for (const [name, tools] of Object.entries(TOOLS)) await world.nodes.add(name, { tools });
+    await world.open();
+    await world.cluster('c', Object.keys(TOOLS));
+  });
+  after(() => world.close());
+
+  it('are quoted by their nodes, which take jobs without a GPU, and by a refusal', async () => {
+    const nodes = world.engine.view('c')?.nodes ?? [];
+    assert.deepEqual(
+      nodes.map(({ name, link, about }) => [name, link.state, about?.gpuTrouble]),
+      [
+        ['silent', 'up', 'rocm-smi: exit code 1'],
+        ['traceback', 'up', 'rocm-smi: OSError: no librocm'],
+        ['errors', 'up', 'amd-smi: ERROR:root:no driver'],
+        ['garbage', 'up', 'rocm-smi: what?'],
+        ['nvidia', 'up', 'nvidia-smi: Failed to initialize NVML'],
+        ['healthy', 'up', undefined],
+      ],
+    );
+    const [silent] = nodes;
+    if (!silent) throw new Error('there is no node');
+    assert.match(nodeWords(silent), /^silent: no GPU, \d+ CPUs \(rocm-smi: exit code 1\)$/);
+    await assert.rejects(
+      world.submit('c', 'resources: {accelerators: MI250}\nrun: echo\n'),
+      /\(silent: rocm-smi: exit code 1, traceback: .*, nvidia: nvidia-smi: Failed to initialize NVML\)$/,
+    );
   });
 });

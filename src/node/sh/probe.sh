@@ -103,16 +103,18 @@ probe_mig() {
     awk '/^[0-9]/ { gpu = $1; next } { print gpu, $1, $2 }' >"$ROOT/mig.$$" && mv "$ROOT/mig.$$" "$ROOT/mig"
 }
 
-# Tells of AMD's GPUs what a tool of ROCm does; ROOT/amd says that there are some.
+# Tells of AMD's GPUs what a tool of ROCm does, or what it says instead; ROOT/amd says that there are some.
 probe_amd() {
   tool=
   if command -v rocm-smi >/dev/null 2>&1; then
-    $LIMIT rocm-smi --showproductname --showuniqueid --showmeminfo vram --csv 2>/dev/null >"$SESSION/smi"
+    $LIMIT rocm-smi --showproductname --showuniqueid --showmeminfo vram --csv 2>"$SESSION/said" >"$SESSION/smi"
+    code=$?
     tool=rocm
   fi
   # The older tool is on its way out: there may be a stub in its place.
   if command -v amd-smi >/dev/null 2>&1 && { [ -z "$tool" ] || ! grep -qi '^card[0-9]' "$SESSION/smi"; }; then
-    { $LIMIT amd-smi list --csv; $LIMIT amd-smi static --asic --vram --csv; } 2>/dev/null >"$SESSION/smi"
+    { $LIMIT amd-smi list --csv; $LIMIT amd-smi static --asic --vram --csv; } 2>"$SESSION/said" >"$SESSION/smi"
+    code=$?
     tool=amd
   fi
   if [ -n "$tool" ] && grep -qi -e '^card[0-9]' -e '^[0-9][0-9]*,' "$SESSION/smi"; then
@@ -120,5 +122,17 @@ probe_amd() {
     while IFS= read -r row; do say "$tool $row"; done <"$SESSION/smi"
   else
     rm -f "$ROOT/amd"
+    [ -z "$tool" ] || say "amdtrouble $tool-smi: $(words_of "$SESSION/said" "$SESSION/smi" "exit code $code")"
   fi
+}
+
+# What is wrong, from the first of these files that says anything, else DEFAULT: the first error of several (others are of CPUs
+# and network cards), or the last line, which a traceback ends with.
+words_of() {
+  for file in "$1" "$2"; do
+    words=$(tr -cd '[:print:]\n' <"$file" |
+      awk '/^ERROR/ && error == "" { error = $0 } NF { last = $0 } END { print substr(error == "" ? last : error, 1, 300) }')
+    [ -z "$words" ] || break
+  done
+  echo "${words:-$3}"
 }

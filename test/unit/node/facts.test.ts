@@ -54,6 +54,33 @@ describe('the GPUs of a probe', () => {
     assert.equal(gpuTrouble(gpuNode, one), undefined);
   });
 
+  it('are missed, with the words of AMD’s tools, as with those of nvidia-smi', () => {
+    const driver = 'rocm-smi: ERROR:root:Driver not initialized (amdgpu not found in modules)';
+    const none = parseFacts(['host box', `amdtrouble ${driver}`]);
+    const failed = parseFacts(['host box', 'amdtrouble amd-smi: exit code 1']);
+    const odd = parseFacts(['host box', 'rocm card0 is odd']);
+    const box = { name: 'box' };
+    const declared = { ...box, virtual: { name: 'V100', count: 2 } };
+    const seen = parseFacts(['host box', 'rocm device,GUID,Card Series', 'rocm card0,51219,MI250']);
+    const had = { ...box, inventory: inventoryOf(box, seen, 'box') };
+    const words = (node: NodeDefinition): unknown[] =>
+      [none, failed, odd, seen].map((facts) => gpuTrouble(node, facts));
+    assert.deepEqual(words(had), [
+      driver,
+      'amd-smi: exit code 1',
+      'rocm-smi cannot be read: card0 is odd',
+      undefined,
+    ]);
+    // Without the driver there is no GPU for those that are declared to stand in the way of.
+    assert.deepEqual(words(declared).slice(0, 2), [undefined, 'amd-smi: exit code 1']);
+    const both = parseFacts([
+      'host box',
+      'gpu Failed to initialize NVML',
+      'amdtrouble rocm-smi: exit code 1',
+    ]);
+    assert.equal(both.trouble, 'nvidia-smi: Failed to initialize NVML');
+  });
+
   it('may have no memory of their own', () => {
     assert.deepEqual(gpus('gpu 0, GPU-spark, [N/A], [N/A], NVIDIA GB10'), [
       { index: 0, uuid: 'GPU-spark', name: 'NVIDIA GB10' },
