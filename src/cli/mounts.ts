@@ -21,6 +21,6 @@ export async function tendMounts(
   await settled(cli, [cluster]);
   for (const { source, destination } of stale) {
     cli.terminal.note(`placing ${destination}`);
-    await cli.queue.mount(cluster, { source, destination }, true);
+    await cli.queue.mount(cluster, { source, destination }, { missing: true });
   }
 }

@@ -39,7 +39,7 @@ export async function tendMounts(
     async (progress) => {
       for (const { source, destination } of stale) {
         progress.report({ message: destination });
-        await queue.mount(cluster, { source, destination }, true);
+        await queue.mount(cluster, { source, destination }, { missing: true });
       }
     },
   );

@@ -25,7 +25,7 @@ export class CallTable {
         return Promise.resolve(null);
       },
       refresh: ({ cluster }) => done(engine.refresh(cluster)),
-      mount: ({ cluster, mount, missing }) => done(engine.mount(cluster, mount, missing)),
+      mount: ({ cluster, mount, options }) => done(engine.mount(cluster, mount, options)),
       staleMounts: ({ cluster, mounts }) => engine.staleMounts(cluster, mounts),
       noteLaunch: ({ cluster, step }) => done(engine.noteLaunch(cluster, step ?? undefined)),
       resumeAtBoot: ({ cluster, on }) => engine.resumeAtBoot(cluster, on),

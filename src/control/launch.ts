@@ -82,7 +82,7 @@ export async function launch(
       watcher.signal.throwIfAborted();
       const { source, destination } = mount;
       watcher.say(isRemoteSource(source) ? `fetching ${source} to ${destination}` : `placing ${destination}`);
-      await queue.mount(name, mount, resumed);
+      await queue.mount(name, mount, { missing: resumed });
     }
     watcher.signal.throwIfAborted();
     return enqueue(queue, request, at.jobs);

@@ -7,6 +7,7 @@ import type {
   JobsOf,
   JobView,
   Mount,
+  MountOptions,
   NodeAtBoot,
   Reorder,
   StaleMount,
@@ -83,7 +84,7 @@ export interface Calls {
   cancel: { params: { cluster: string; ids: JobsOf | 'all' }; result: JobRecord[] };
   connect: { params: { cluster: string }; result: null };
   refresh: { params: { cluster: string }; result: null };
-  mount: { params: { cluster: string; mount: Mount; missing: boolean }; result: null };
+  mount: { params: { cluster: string; mount: Mount; options: MountOptions }; result: null };
   staleMounts: { params: { cluster: string; mounts: readonly Mount[] }; result: StaleMount[] };
   resumeAtBoot: { params: { cluster: string; on: boolean }; result: NodeAtBoot[] };
   noteLaunch: { params: { cluster: string; step: LaunchStep | null }; result: null };

@@ -8,6 +8,7 @@ import type {
   JobView,
   LogAppend,
   Mount,
+  MountOptions,
   NodeAtBoot,
   QueueChange,
   Received,
@@ -97,7 +98,7 @@ export interface Queue {
    * Puts a file or folder on every node that can be reached, or with `missing` on those that do not have it as it is now.
    * @throws QueueError `workdir`; Error with a node's words
    */
-  mount(cluster: string, mount: Mount, missing?: boolean): Promise<void>;
+  mount(cluster: string, mount: Mount, options?: MountOptions): Promise<void>;
   /** Those mounts that nodes do not have as they are now; what cannot be read is passed over. */
   staleMounts(cluster: string, mounts: readonly Mount[]): Promise<StaleMount[]>;
   /**

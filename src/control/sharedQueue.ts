@@ -12,6 +12,7 @@ import {
   type FetchWatcher,
   type JobView,
   type Mount,
+  type MountOptions,
   type NodeAtBoot,
   type QueueChange,
   type Received,
@@ -150,8 +151,8 @@ export class SharedQueue implements Queue {
     await this.call('refresh', { cluster });
   }
 
-  async mount(cluster: string, mount: Mount, missing = false): Promise<void> {
-    await this.call('mount', { cluster, mount, missing });
+  async mount(cluster: string, mount: Mount, options: MountOptions = {}): Promise<void> {
+    await this.ask((place, again) => place.call('mount', { cluster, mount, options: { ...options, again } }));
   }
 
   staleMounts(cluster: string, mounts: readonly Mount[]): Promise<StaleMount[]> {

@@ -34,6 +34,7 @@ import type {
   JobsOf,
   JobView,
   Mount,
+  MountOptions,
   NodeAtBoot,
   QueueChange,
   Reorder,
@@ -366,8 +367,8 @@ export class Engine {
    * from the home. A source such as `s3://…` is fetched by a tool of the node.
    * @throws QueueError `workdir` when the source cannot be read; Error with a node's words, when all nodes were tried
    */
-  mount(cluster: string, mount: Mount, missing = false): Promise<void> {
-    return this.placer.place(this.cluster(cluster), mount, missing);
+  mount(cluster: string, mount: Mount, options: MountOptions = {}): Promise<void> {
+    return this.placer.place(this.cluster(cluster), mount, options);
   }
 
   /** Those mounts that nodes of a cluster do not have as they are now; what cannot be read is passed over. */

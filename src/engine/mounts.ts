@@ -1,13 +1,16 @@
 import type { ClusterDefinition, PlacedMount } from '../cluster';
 import type { ClusterRuntime } from './clusterRuntime';
 import { fetchOnNode, isRemoteSource } from './remoteMount';
-import type { Mount, StaleMount } from './views';
+import type { Mount, MountOptions, StaleMount } from './views';
 import type { SyncWatcher, Workdirs } from './workdirs';
 
 const UNWATCHED: SyncWatcher = { progress: () => undefined, signal: new AbortController().signal };
 
 /** Puts `file_mounts` on nodes, and knows by the cluster's definition which nodes have them as they are now. */
 export class MountPlacer {
+  /** By cluster and destination, the last of the requests that are under way. */
+  private readonly placing = new Map<string, Promise<void>>();
+
   constructor(
     private readonly workdirs: Workdirs,
     /** Called when a cluster's definition says what was placed, for it to be stored. */
@@ -15,10 +18,27 @@ export class MountPlacer {
   ) {}
 
   /**
-   * Puts a source on each node that can be reached, or with `missing` on those that do not have it as it is now.
+   * Puts a source on each node that can be reached, or with `missing` on those that do not have it as it is now; after what
+   * was asked for before at the same place.
    * @throws QueueError `workdir` when the source cannot be read; Error with a node's words, when all nodes were tried
    */
-  async place(cluster: ClusterRuntime, mount: Mount, missing: boolean): Promise<void> {
+  async place(cluster: ClusterRuntime, mount: Mount, options: MountOptions): Promise<void> {
+    const at = JSON.stringify([cluster.definition.name, mount.destination]);
+    const before = this.placing.get(at) ?? Promise.resolve();
+    const placed = before.catch(() => undefined).then(() => this.placeNow(cluster, mount, options));
+    this.placing.set(at, placed);
+    try {
+      await placed;
+    } finally {
+      if (this.placing.get(at) === placed) this.placing.delete(at);
+    }
+  }
+
+  private async placeNow(
+    cluster: ClusterRuntime,
+    mount: Mount,
+    { missing = false, again = false }: MountOptions,
+  ): Promise<void> {
     const { source, destination } = mount;
     const snapshot = isRemoteSource(source) ? undefined : await this.workdirs.take(source);
     const before = placedAs(cluster.definition, mount, snapshot);
@@ -26,7 +46,7 @@ export class MountPlacer {
     const results = await Promise.allSettled(
       wanted.map(async ({ node, session, exec }) => {
         if (snapshot === undefined) {
-          await fetchOnNode(node, exec, source, destination);
+          await fetchOnNode(node, exec, source, destination, missing || again);
         } else {
           await this.workdirs.send(snapshot, session, exec, UNWATCHED);
           await session.place(snapshot, destination);

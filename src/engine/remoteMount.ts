@@ -8,43 +8,63 @@ export function isRemoteSource(source: string): boolean {
   return KINDS.test(source);
 }
 
+// What the script says when all is there; it goes on when it hears that this was heard.
+const DONE = 'CQ1 fetched';
+
 /**
  * The script, for POSIX sh, by which a node fetches a source with a tool that it has. A bucket or a folder in it comes into
- * the destination as a folder, anything else as a file. It ends with 0, or with words on stderr.
+ * the destination as a folder, anything else as a file. It says DONE and ends with 0, or with words on stderr. It goes on to its
+ * end also when whoever asked has gone, and keeps in mind that nobody heard of it: what was `askedBefore` is not fetched again.
  * @throws QueueError `workdir` for an address that names nothing
  */
-export function fetchScript(source: string, destination: string): string {
+export function fetchScript(source: string, destination: string, askedBefore: boolean): string {
   const [, scheme = '', rest = ''] = KINDS.exec(source) ?? [];
   const kind = scheme.toLowerCase();
   const work = kind === 'hf' ? hub(source, rest) : kind.startsWith('http') ? WEB : bucket(kind, rest);
   // A function, because a tool that reads stdin would eat the rest of the script.
   return `${COMMON}
-main() {
 to=${quoted(destination)}; from=${quoted(source)}
 case $to in /*) ;; '~/'*) to=$HOME/\${to#??} ;; *) to=$HOME/$to ;; esac
-lock
+unheard=$HOME/.cluster-queue/mounts/$(printf '%s\\n' "$from" "$to" | cksum | tr ' ' -)
+work() {
 ${work}
 }
-main </dev/null
-exit $?
+main() {
+lock
+${askedBefore ? '[ ! -e "$unheard" ] || [ ! -e "$to" ] || return 0' : 'rm -f "$unheard"'}
+work || return
+mkdir -p "\${unheard%/*}" && true >"$unheard"
+return 0
+}
+${RUN}
 `;
 }
 
-/** Lets one node fetch a source. @throws QueueError `workdir` that names the node and says what is missing or went wrong */
+/**
+ * Lets one node fetch a source; `askedBefore` as in `fetchScript`.
+ * @throws QueueError `workdir` that names the node and says what is missing or went wrong
+ */
 export async function fetchOnNode(
   node: string,
   exec: (command: string) => Promise<Channel>,
   source: string,
   destination: string,
+  askedBefore = false,
 ): Promise<void> {
-  const script = fetchScript(source, destination);
+  const script = fetchScript(source, destination, askedBefore);
   const channel = await exec('exec sh -s');
   let said = '';
   channel.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString('utf8')).slice(-2000)));
-  channel.stdout.resume();
+  let heard = '';
+  channel.stdout.on('data', (chunk: Buffer) => {
+    heard = (heard + chunk.toString('latin1')).slice(-2 * DONE.length);
+    if (heard.includes(DONE)) channel.stdin.end('heard\n');
+  });
   channel.stdin.on('error', () => undefined);
-  channel.stdin.end(script);
+  // Left open: at its end the script would know that nobody is there any more.
+  channel.stdin.write(script);
   const { code } = await channel.exit;
+  channel.stdin.end();
   if (code === 0) return;
   const words = said.trim().split('\n').slice(-3).join('; ');
   throw new QueueError(
@@ -53,13 +73,26 @@ export async function fetchOnNode(
   );
 }
 
-// Tools of a person are often where only a login shell looks. Nodes that share a home fetch one after the other.
+// Tools of a person are often where only a login shell looks. What is fetched to one home is fetched one after the other, also
+// where nobody waits for the first any more; macOS has no flock, but perl.
 const COMMON = `PATH=$PATH:$HOME/.local/bin:$HOME/bin:$HOME/.pyenv/shims:$HOME/miniconda3/bin:/opt/conda/bin:$HOME/google-cloud-sdk/bin:/usr/local/bin:/snap/bin:/opt/homebrew/bin
 have() { command -v "$1" >/dev/null 2>&1; }
 missing() { echo "it has neither $1. Install one there ($2), or fetch it in setup" >&2; return 1; }
 lock() {
-  have flock || return 0
-  mkdir -p "$HOME/.cluster-queue" && exec 9>>"$HOME/.cluster-queue/mounts.lock" && flock 9
+  mkdir -p "$HOME/.cluster-queue" && exec 9>>"$HOME/.cluster-queue/mounts.lock" || return 0
+  if have flock; then flock 9
+  elif have perl; then perl -e 'use Fcntl ":flock"; open my $lock, ">>&=", 9 and flock $lock, LOCK_EX'; fi
+}`;
+
+// What the tools say waits until the end: who said it into a connection that is gone would be ended by that, half way.
+// In braces, which are read as one: a shell that reads its script line by line would take the rest of it for what is heard.
+const RUN = `{
+exec 4>&2
+code=$({ { main </dev/null 2>&1 >/dev/null 3>&- 4>&-; echo $? >&3; } | tail -c 2000 >&4; } 3>&1)
+[ "$code" = 0 ] || exit "\${code:-1}"
+echo '${DONE}'
+IFS= read -r heard && rm -f "$unheard"
+exit 0
 }`;
 
 const WEB = `[ ! -d "$to" ] || { echo "$to is a folder there; name the file that the download becomes" >&2; return 1; }

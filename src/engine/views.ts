@@ -97,6 +97,14 @@ export interface Mount {
   readonly destination: string;
 }
 
+/** On which nodes a mount is put. */
+export interface MountOptions {
+  /** Only on those that do not have it as it is now. */
+  readonly missing?: boolean;
+  /** This was asked for already, of a process that is gone: what it has begun is not begun anew. */
+  readonly again?: boolean;
+}
+
 /** A mount that nodes do not have as it is now. */
 export interface StaleMount extends Mount {
   readonly nodes: readonly string[];

@@ -305,7 +305,7 @@ run: |
     assert.equal(await stale(), '~/n was never placed on big-1, big-3');
     writeFileSync(path.join(files, 'a'), '2');
     assert.equal(await stale(placed), '~/m has changed since it was placed');
-    await queue.mount('mounted', { source: files, destination: '~/m' }, true);
+    await queue.mount('mounted', { source: files, destination: '~/m' }, { missing: true });
     assert.equal(await stale(placed), '');
     assert.equal(readFileSync(path.join(nodes.dir, 'big-3', 'home', 'm', 'a'), 'utf8'), '2');
     // Touched, and written as it was.

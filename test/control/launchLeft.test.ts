@@ -70,6 +70,10 @@ describe('a launch whose process goes away', function () {
   const fetching = async (): Promise<void> => {
     while (!existsSync(path.join(home, 'fetches'))) await new Promise((resolve) => setTimeout(resolve, 20));
   };
+  /** The download of whoever went is over. */
+  const fetched = async (): Promise<void> => {
+    while (!existsSync(path.join(home, 'page'))) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
   const letGo = (): void => writeFileSync(path.join(home, 'go'), '');
   const ranOnce = async (queue: Queue): Promise<void> => {
     assert.deepEqual(
@@ -78,6 +82,7 @@ describe('a launch whose process goes away', function () {
     );
     assert.equal((await endOf(queue, 'c', 2)).status, 'SUCCEEDED');
     assert.equal(readFileSync(path.join(home, 'ran'), 'utf8'), 'setup\nweb\n');
+    assert.equal(readFileSync(path.join(home, 'fetches'), 'utf8'), 'fetched\n');
     assert.equal(queue.view('c')?.launch, undefined);
   };
 
@@ -115,6 +120,22 @@ describe('a launch whose process goes away', function () {
     letGo();
     await go(third);
     await ranOnce(third);
+  });
+
+  it('fetches nothing anew that came while nobody was there', async () => {
+    const first = await open();
+    const lost = assert.rejects(go(first));
+    await fetching();
+    await first.close();
+    await lost;
+    letGo();
+    await fetched();
+    const second = await open();
+    await go(second);
+    await ranOnce(second);
+    // Whoever launches anew wants it as it is now.
+    await go(second);
+    assert.equal(readFileSync(path.join(home, 'fetches'), 'utf8'), 'fetched\nfetched\n');
   });
 
   it('goes on where only the process that had the queue went, and says so', async () => {

@@ -39,6 +39,11 @@ for (const shell of SHELLS)
         'cp',
         'grep',
         'flock',
+        'tail',
+        'tr',
+        'cksum',
+        'touch',
+        'sleep',
       ])
         if (which(name) !== '') symlinkSync(which(name), path.join(bin, name));
     });
@@ -60,8 +65,10 @@ for (const shell of SHELLS)
           [],
         )
         .filter((line) => line !== '');
+    /** The connections of those who have asked. */
+    const asked: Channel[] = [];
     /** As a node does it, with nothing but these tools on the PATH. */
-    const fetch = (source: string, destination: string): Promise<void> =>
+    const fetch = (source: string, destination: string, askedBefore = false): Promise<void> =>
       fetchOnNode(
         'node-a',
         (): Promise<Channel> => {
@@ -71,16 +78,14 @@ for (const shell of SHELLS)
           const exit = new Promise<{ code: number | null }>((resolve) =>
             child.once('close', (code) => resolve({ code })),
           );
-          return Promise.resolve({
-            stdin: child.stdin,
-            stdout: child.stdout,
-            stderr: child.stderr,
-            exit,
-            letGo: () => undefined,
-          });
+          const { stdin, stdout, stderr } = child;
+          const channel = { stdin, stdout, stderr, exit, letGo: () => undefined };
+          asked.push(channel);
+          return Promise.resolve(channel);
         },
         source,
         destination,
+        askedBefore,
       );
     const text = (...parts: string[]): string => readFileSync(path.join(home, ...parts), 'utf8');
     /** The script looks where people install tools too: one that this machine has there would be taken. */
@@ -163,6 +168,33 @@ for (const shell of SHELLS)
       await assert.rejects(fetch('https://host/x', '~/web'), /is a folder there; name the file/);
     });
 
+    it('is fetched to its end when whoever asked is gone, not beside another time, and not once more', async function () {
+      without(this, 'aws');
+      tool(
+        'aws',
+        `case $* in *ls*) exit 0;; esac
+[ ! -e "$HOME/busy" ] || echo twice >>"$HOME/calls"
+touch "$HOME/busy"; echo half >"$to/rows"
+until [ -e "$HOME/go" ]; do sleep 0.02; done
+echo "download: rows"; echo "a warning" >&2; echo whole >"$to/rows"; rm "$HOME/busy"`,
+      );
+      const gone = fetch('s3://b', '~/m').catch(() => undefined);
+      while (!existsSync(path.join(home, 'busy'))) await new Promise((resolve) => setTimeout(resolve, 20));
+      const first = asked.at(-1);
+      first?.stdin.destroy();
+      first?.stdout.destroy();
+      first?.stderr.destroy();
+      const second = fetch('s3://b', '~/m', true);
+      writeFileSync(path.join(home, 'go'), '');
+      await second;
+      await gone;
+      const once = [`aws s3 sync --no-progress s3://b ${home}/m`];
+      assert.deepEqual([calls(), text('m', 'rows')], [once, 'whole\n']);
+      // By now its end was heard of.
+      await fetch('s3://b', '~/m', true);
+      assert.deepEqual(calls(), [...once, ...once]);
+    });
+
     it('names what to install where there is none', async function () {
       without(this, 'gcloud', 'gsutil', 'aws', 'rclone', 'curl', 'wget', 'hf', 'huggingface-cli');
       for (const [source, words] of [
@@ -192,7 +224,10 @@ for (const shell of SHELLS)
 
 describe('a file_mounts source', () => {
   it('that names nothing is refused before a node is asked', () => {
-    assert.throws(() => fetchScript('hf://nobody', '~/x'), /not of the form hf:\/\/datasets\/OWNER\/NAME/);
-    assert.throws(() => fetchScript('s3:///x', '~/x'), /names no bucket/);
+    assert.throws(
+      () => fetchScript('hf://nobody', '~/x', false),
+      /not of the form hf:\/\/datasets\/OWNER\/NAME/,
+    );
+    assert.throws(() => fetchScript('s3:///x', '~/x', false), /names no bucket/);
   });
 });

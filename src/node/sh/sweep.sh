@@ -109,11 +109,11 @@ remove_all() {
   others=
   set +f
   for entry in "$HOME"/.cluster-queue/*; do
-    case $entry in */agent | */work | */mounts.lock) ;; *) [ ! -e "$entry" ] || others=1 ;; esac
+    case $entry in */agent | */work | */mounts | */mounts.lock) ;; *) [ ! -e "$entry" ] || others=1 ;; esac
   done
   set -f
   [ -z "$others" ] || return 0
-  rm -rf "$HOME/.cluster-queue/agent" "$HOME/.cluster-queue/mounts.lock" "${WORK:?}" && remove_empty "$HOME/.cluster-queue"
+  rm -rf "$HOME/.cluster-queue/agent" "$HOME/.cluster-queue/mounts" "$HOME/.cluster-queue/mounts.lock" "${WORK:?}" && remove_empty "$HOME/.cluster-queue"
 } 2>/dev/null
 
 remove_empty() { [ ! -d "$1" ] || rmdir "$1"; }
