@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { moveOver } from '../store';
+import { makeFolder, moveOver } from '../store';
 
 /** Where the process that has the engine listens; kept in the state folder. */
 export interface Endpoint {
@@ -77,7 +77,7 @@ export function socketPath(home: string, temporary: string, folder: string, name
 
 /** In a shared folder such as /tmp somebody else may have made the name first. */
 async function makePrivate(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, 0o700);
   const found = await lstat(folder);
   if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o077) !== 0)
     throw new Error(`${folder} must be a folder of yours that nobody else can open (chmod 700)`);

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import {
@@ -9,7 +8,7 @@ import {
   type NodesChange,
 } from '../cluster';
 import { isFinished, type JobRecord, type PendingReason } from '../queue';
-import { Store, type RepairReport, type Urgency } from '../store';
+import { makeFolder, Store, type RepairReport, type Urgency } from '../store';
 import type { Task, Variant } from '../task';
 import { LocalTransport, SshTransport, type Channel, type Prompter, type Transport } from '../transport';
 import { ClusterRuntime, type ClusterHost } from './clusterRuntime';
@@ -161,7 +160,7 @@ export class Engine {
    * @throws StoreError when the store cannot be opened
    */
   static async open(options: EngineOptions): Promise<Engine> {
-    await mkdir(options.home, { recursive: true, mode: 0o700 });
+    await makeFolder(options.home, 0o700);
     const { store, repair } = await Store.open(options.home);
     const engine = new Engine(
       options,

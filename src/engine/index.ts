@@ -9,6 +9,7 @@ export { archivedLogFileOf, logFileOf } from './logMirror';
 export { LARGE_GROUP } from './groups';
 export { copyLog, droppedLine, logSize, newestFile, piecesOf, readBack, readLog } from './logParts';
 export { loginOf } from './login';
+export { makeFolder } from '../store';
 export { localPath, placesOf, type Origin } from './localPath';
 export type { LinkState } from './nodeLink';
 export type { LogAppend, LogMirror } from './logMirror';

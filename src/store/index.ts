@@ -10,6 +10,7 @@ export {
   StoreWriteError,
 } from './errors';
 export { acquire, ownerOf, type Lock } from './lock';
+export { makeFolder } from './makeFolder';
 export { moveOver } from './moveOver';
 export type { RepairReport } from './recovery';
 export { loadSqlEngine, type SqlEngine } from './sqlEngine';

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreLockedError, StoreReadError, StoreWriteError, systemCodeOf } from './errors';
+import { makeFolder } from './makeFolder';
 import { moveOver } from './moveOver';
 import { livenessOf, ownIdentity, type ProcessIdentity } from './processIdentity';
 
@@ -35,7 +36,7 @@ const NAME = /^lock\.(\d+)$/;
 export async function acquire(folder: string): Promise<Lock> {
   const own = await ownIdentity();
   const path = (number: number): string => join(folder, `lock.${number}`);
-  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+  await makeFolder(folder, 0o700).catch((cause: unknown) => {
     throw new StoreWriteError(folder, cause);
   });
   for (;;) {

@@ -105,6 +105,14 @@ describe('the words of sky, with cq', function () {
     const [first, second] = (JSON.parse(json) as { local: { id: number }[] }).local.map(({ id }) => id);
     const copied = await cq.run('logs', 'local', `${first}`, `${second}`, '--sync-down', 'copied');
     assert.equal(copied.stdout.trim().split('\n').filter(existsSync).length, 2, copied.stderr);
+    if (process.platform === 'linux') {
+      // Node tries for ever to make a folder with those above it there.
+      const nowhere = await cq.run('logs', 'local', '--sync-down', '/proc/nowhere/at all');
+      assert.match(
+        nowhere.stderr,
+        /^cq: \/proc\/nowhere\/at all cannot be made \(ENOENT.*\): name another one with --sync-down\n/,
+      );
+    }
     assert.equal((await cq.run('logs', '--follow', 'local')).stdout, 'one\n');
   });
 

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import type { JobView } from '../../engine';
@@ -84,8 +83,12 @@ async function show(
     const file = path.resolve(flags.syncDown, path.basename(queue.logFile(record)));
     const mirrored = archived ? queue.logFile(record) : await gatherLog(cli, cluster, id);
     assertFolder(path.dirname(file), '--sync-down');
-    await mkdir(path.dirname(file), { recursive: true });
-    const { copyLog } = await import('../../engine');
+    const { copyLog, makeFolder } = await import('../../engine');
+    await makeFolder(path.dirname(file)).catch((error: unknown) => {
+      throw new CliError(
+        `${path.dirname(file)} cannot be made (${words(error)}): name another one with --sync-down`,
+      );
+    });
     await copyLog(mirrored, file).catch((error: unknown) => {
       throw archived ? noArchivedLog(record) : new CliError(`job ${id} has no log yet (${words(error)})`);
     });

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract, type Header } from 'tar-stream';
-import { moveOver } from '../../store';
+import { makeFolder, moveOver } from '../../store';
 import { windowsFlaw } from './windows';
 
 /** What came. `skipped`: what was left out, each with the reason. */
@@ -34,7 +34,11 @@ export async function receiveTar(
       entry.resume();
     }
   };
-  await mkdir(dir, { recursive: true });
+  await makeFolder(dir).catch((error: unknown) => {
+    throw new Error(
+      `${dir} cannot be made (${error instanceof Error ? error.message : String(error)}): name another folder`,
+    );
+  });
   const results = await Promise.allSettled([
     pipeline(source, archive),
     entries().catch((error: unknown) => {
