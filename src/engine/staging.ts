@@ -601,7 +601,13 @@ export class Staging {
     }
   }
 
-  private async takeBack(node: string, session: AgentSession, entries: readonly Entry[]): Promise<void> {
+  /** `asked`: sessions that have failed to say. */
+  private async takeBack(
+    node: string,
+    session: AgentSession,
+    entries: readonly Entry[],
+    asked: readonly AgentSession[] = [],
+  ): Promise<void> {
     try {
       const states = await session.recall(entries.map(folderOf));
       // None after the other: by the time another node has answered, these states would be old.
@@ -614,9 +620,22 @@ export class Staging {
         }),
       );
     } catch {
-      // Asked again when the node is back: `recall` is still set.
+      this.askOthers(entries, [...asked, session]);
     }
     this.requeued();
+  }
+
+  /** Another node of the same home may be reached; else they are asked for when one is back, since `recall` is still set. */
+  private askOthers(entries: readonly Entry[], asked: readonly AgentSession[]): void {
+    const left = new Set(
+      entries.filter((entry) => this.entries.get(entry.uuid) === entry && entry.phase !== 'unsure'),
+    );
+    for (const { node, session } of this.host.open()) {
+      if (asked.includes(session)) continue;
+      const mine = [...left].filter(({ nodes }) => nodes.includes(node));
+      for (const entry of mine) left.delete(entry);
+      if (mine.length > 0) void this.takeBack(node, session, mine, asked);
+    }
   }
 
   /** What one node says of a job that is not staged there: it has it, or (of several that share a home) another has. */
