@@ -1,7 +1,5 @@
 import type { NodeDefinition } from '../cluster';
-import { mountsOf } from '../control/mounts';
-import { demandOf, isRemoteSource } from '../engine';
-import type { Origin } from '../engine/localPath';
+import { demandOf, isRemoteSource, type Mount } from '../engine';
 import { demandWords } from '../queue';
 import type { Task } from '../task';
 import type { QueueCli } from './withQueue';
@@ -12,12 +10,12 @@ export interface Plan {
   /** Candidates; none for a cluster that is there. */
   readonly nodes: readonly NodeDefinition[];
   readonly task: Task;
-  readonly origin: Origin;
+  readonly mounts: readonly Mount[];
   readonly all: boolean;
 }
 
 /** What a launch would do, a step a line. Which hosts fit is known only when they were connected to. */
-export function planLines({ queue }: QueueCli, { name, nodes, task, origin, all }: Plan): string[] {
+export function planLines({ queue }: QueueCli, { name, nodes, task, mounts, all }: Plan): string[] {
   const view = queue.view(name);
   const there = nodes.length === 0 ? queue.definition(name).nodes : nodes;
   const names = there.map((node) => node.name).join(', ');
@@ -29,7 +27,7 @@ export function planLines({ queue }: QueueCli, { name, nodes, task, origin, all 
   const found = `connect to ${name} (${names}), and see that ${count} there can have ${demand}`;
   return [
     view && view.launch?.name !== 'connect' ? found : made,
-    ...mountsOf(task, origin).map(({ source, destination }) =>
+    ...mounts.map(({ source, destination }) =>
       isRemoteSource(source) ? `fetch ${source} to ${destination}` : `place ${source} as ${destination}`,
     ),
     ...(task.setup === undefined ? [] : ['run setup on all its nodes']),

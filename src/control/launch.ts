@@ -3,7 +3,7 @@ import type { LaunchJobs, LaunchStep, NodeDefinition } from '../cluster';
 import { demandOf, isRemoteSource, QueueError, type SubmitOptions } from '../engine';
 import { afterName, demandWords, Scheduler, type JobDemand, type JobRecord, type NodeDemand } from '../queue';
 import type { Task } from '../task';
-import { mountsOf, requireSources } from './mounts';
+import { requireSources } from './mounts';
 import type { Queue } from './queue';
 import { unsettled, until } from './waiting';
 
@@ -70,8 +70,7 @@ export async function launch(
 ): Promise<Launched> {
   const { name, task, file } = request;
   // A mistake in the task must change nothing of a cluster whose jobs run well.
-  requireSources(task, request);
-  const mounts = mountsOf(task, request);
+  const mounts = requireSources(task, request);
   const before = queue.view(name)?.launch;
   const passedOver = await connect(queue, request, watcher);
   // The same launch once more: what it placed before it failed is there.

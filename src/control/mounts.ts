@@ -8,17 +8,6 @@ import { filledMounts, type Task } from '../task';
 import type { Queue } from './queue';
 
 /**
- * The task's `file_mounts`, with its variables filled in: local paths made absolute, and addresses that the nodes fetch
- * themselves.
- * @throws QueueError `workdir` for what is not there, or can be neither placed nor fetched
- */
-export function mountsOf(task: Task, origin: Origin): Mount[] {
-  return Object.entries(filledMounts(task)).map(([destination, written]) =>
-    mountOf(destination, written, (source) => sourcePath(destination, source, origin)),
-  );
-}
-
-/**
  * The task's `file_mounts` that nodes of the cluster do not have as they are now. An exec does not place them, as with
  * SkyPilot: so its user is told, and asked. What can be neither placed nor fetched is not among them.
  */
@@ -57,18 +46,22 @@ export function staleWords(stale: readonly StaleMount[]): string {
 
 /**
  * Looks for all that a launch of the task would read on this machine: its workdir, and the local sources of its
- * `file_mounts`.
+ * `file_mounts`. Returns these mounts with their variables filled in: local paths made absolute, and addresses that the nodes
+ * fetch themselves.
  * @throws QueueError `workdir` with each that is not there, or that can be neither placed nor fetched
  */
-export function requireSources(task: Task, origin: Origin): void {
+export function requireSources(task: Task, origin: Origin): Mount[] {
   const { workdir } = task;
+  const mounts: Mount[] = [];
   const flaws = [
     ...(typeof workdir === 'string' ? flawOf(() => workdirFolder(workdir, task, origin)) : []),
     ...Object.entries(filledMounts(task)).flatMap(([destination, written]) =>
-      flawOf(() => mountOf(destination, written, (source) => sourcePath(destination, source, origin))),
+      flawOf(() =>
+        mounts.push(mountOf(destination, written, (source) => sourcePath(destination, source, origin))),
+      ),
     ),
   ];
-  if (flaws.length === 0) return;
+  if (flaws.length === 0) return mounts;
   throw new QueueError('workdir', `${flaws.join('; ')}. Correct the path, or make what it names`);
 }
 

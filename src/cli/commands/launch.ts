@@ -72,7 +72,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       const { applyOverrides } = await import('../../task');
       const task = applyOverrides(flags.setup ? whole : withoutSetup(whole), infra);
       const { requireSources } = await import('../../control/mounts');
-      requireSources(task, origin);
+      const mounts = requireSources(task, origin);
       // Hosts alone are a cluster of all of them: nothing says how many.
       const all = !given && flags.numNodes === undefined;
       end(
@@ -80,7 +80,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
           const { launch, passedOverWords } = await import('../../control');
           // A cluster of this machine would be given its GPUs by that.
           const nodes = await nodesFor(open, flags, task, flags.dryrun === true ? undefined : virtual);
-          if (flags.dryrun === true) return tell(open, { name: flags.cluster, nodes, task, all, origin });
+          if (flags.dryrun === true) return tell(open, { name: flags.cluster, nodes, task, all, mounts });
           const before = open.queue.view(flags.cluster);
           const wasUp = before !== undefined && before.launch === undefined;
           const launched = await launch(

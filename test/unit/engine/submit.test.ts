@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { mountsOf } from '../../../src/control/mounts';
+import { requireSources } from '../../../src/control/mounts';
 import { localPath, placesOf } from '../../../src/engine/localPath';
 import { addressWith, draftJob, draftVariants } from '../../../src/engine/submit';
 import { parseTask, type Task } from '../../../src/task';
@@ -36,7 +36,7 @@ describe('a submitted task that holds a NUL', () => {
     ] as const;
     assert.throws(() => draftVariants(task, [...variants], options, 0), /envs\.A .* NUL/);
     assert.throws(
-      () => mountsOf({ ...task, envs: { A: '\0' }, fileMounts: { '/x$A': 's3://b' } }, {}),
+      () => requireSources({ ...task, envs: { A: '\0' }, fileMounts: { '/x$A': 's3://b' } }, {}),
       /file_mounts \/x\\0: .* NUL/,
     );
   });
@@ -81,15 +81,18 @@ describe('the paths of a submitted task', () => {
   it('have their variables filled in', () => {
     assert.equal(workdir('envs: {N: 2}\nsecrets: {S: code}\nworkdir: $S-${N}'), path.join(beside, 'code-2'));
     assert.deepEqual(
-      mountsOf(taskOf('envs: {N: data}\nfile_mounts: {"/d/$N": ./$N.txt, /s: "s3://b/${N}"}\n'), options),
+      requireSources(
+        taskOf('envs: {N: data}\nfile_mounts: {"/d/$N": ./$N.txt, /s: "s3://b/${N}"}\n'),
+        options,
+      ),
       [
         { source: path.join(beside, 'data.txt'), destination: '/d/data' },
         { source: 's3://b/data', destination: '/s' },
       ],
     );
     assert.throws(
-      () => mountsOf(taskOf('file_mounts: {/d: ./$N}\n'), options),
-      /^Error: file_mounts \/d: the source \.\/\$N does not exist: it was looked for as .*here\/\$N and as .*beside\/\$N$/,
+      () => requireSources(taskOf('file_mounts: {/d: ./$N}\n'), options),
+      /^Error: file_mounts \/d: the source \.\/\$N does not exist: it was looked for as .*here\/\$N and as .*beside\/\$N\. Correct the path, or make what it names$/,
     );
   });
 
