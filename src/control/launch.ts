@@ -201,7 +201,7 @@ async function enqueue(
           ...options,
           ...request.limits,
           ...(uuids.run !== undefined && { uuid: uuids.run }),
-          ...(setup === undefined ? {} : { after: [setup.id] }),
+          ...(setup === undefined ? {} : { after: [setup.id], setup: setup.id }),
         });
   return { ...(setup === undefined ? {} : { setup }), ...(run === undefined ? {} : { run }) };
 }

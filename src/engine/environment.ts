@@ -7,8 +7,12 @@ export function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** `sky-2023-07-06-21-18-31-563597_mycluster_1`, as SkyPilot's SKYPILOT_TASK_ID: when, where, which. */
+/**
+ * `sky-2023-07-06-21-18-31-563597_mycluster_1`, as SkyPilot's SKYPILOT_TASK_ID: when, where, which. The two jobs of a launch have
+ * one, as there, where they are one job: that of the setup, which is numbered first.
+ */
 export function taskId(job: JobRecord): string {
+  if (job.spec.taskId !== undefined) return job.spec.taskId;
   const iso = new Date(job.submittedAt).toISOString();
   const stamp = `${iso.slice(0, 10)}-${iso.slice(11, 19).replaceAll(':', '-')}-${iso.slice(20, 23)}000`;
   return `sky-${stamp}_${job.cluster}_${job.id}`;

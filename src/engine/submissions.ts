@@ -4,6 +4,7 @@ import type { JobRecord, JobSpec } from '../queue';
 import type { Store } from '../store';
 import { MOST_VARIANTS, type Task, type Variant } from '../task';
 import type { ClusterRuntime } from './clusterRuntime';
+import { taskId } from './environment';
 import { QueueError } from './errors';
 import type { Groups } from './groups';
 import { Repositories } from './repositories';
@@ -113,10 +114,17 @@ export class Submissions {
       ...(after.length === 0 ? {} : { after, afterIds: options.after ?? [] }),
       ...(Object.keys(secrets).length === 0 ? {} : { sealedSecrets: host.secrets.seal(secrets) }),
     };
+    const launched =
+      options.setup === undefined ? {} : { taskId: taskId(host.job(options.cluster, options.setup)) };
     const jobs = drafts.map((draft, index) => ({
       ...draft,
       ...shared,
-      spec: { ...draft.spec, ...taken[index], ...setUp(cluster, draft.spec, taken[index]?.snapshot, before) },
+      spec: {
+        ...draft.spec,
+        ...launched,
+        ...taken[index],
+        ...setUp(cluster, draft.spec, taken[index]?.snapshot, before),
+      },
     }));
     return this.enqueue(cluster, jobs, variants && nameOf(task, options));
   }
@@ -126,7 +134,9 @@ export class Submissions {
     const cluster = host.cluster(name);
     const old = host.job(name, id);
     this.assertPossible(cluster, old);
-    const { name: job, priority, demand, spec, sealedSecrets } = old;
+    const { name: job, priority, demand, sealedSecrets } = old;
+    // It is no part of the old one's launch.
+    const { taskId: _taskId, ...spec } = old.spec;
     // An earlier version may have taken what it then could not send.
     assertSendable({ ...(spec.run === undefined ? {} : { run: spec.run }), envs: spec.envs, secrets: {} });
     const secrets = spec.git && sealedSecrets !== undefined ? host.secrets.open(sealedSecrets) : {};

@@ -140,6 +140,8 @@ export interface SubmitOptions {
   readonly retries?: number;
   /** `setup`: the job prepares the nodes; it asks for no GPU, and fails as FAILED_SETUP. */
   readonly phase?: 'setup';
+  /** The number of the setup that it is launched with. */
+  readonly setup?: number;
   /** Of a setup: index of the one of the task's alternatives that its nodes were chosen by; the first unless given. */
   readonly alternative?: number;
 }

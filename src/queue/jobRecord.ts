@@ -19,6 +19,8 @@ export interface JobSpec {
   readonly snapshot?: string;
   /** Destinations of `file_mounts` that belong into the workdir: relative ones, which lie below the home. */
   readonly mounts?: readonly string[];
+  /** `SKYPILOT_TASK_ID` of the setup that it was launched with, which it has too; its own unless given. */
+  readonly taskId?: string;
   /** The setup whose results it finds in its workdir, and whether that had the same one. */
   readonly setup?: { readonly uuid: string; readonly same: boolean };
   /** Seconds after which a try is ended. */

@@ -114,6 +114,23 @@ run: |
     assert.match(await log('mycluster', run.id), /^\(rank 0, big-1\) rowsone file on 0$/m);
   });
 
+  it('gives setup and task one SKYPILOT_TASK_ID, and a task that is run again another', async () => {
+    const { setup, run } = await go(
+      'one-id',
+      ['big-1'],
+      'setup: echo $SKYPILOT_TASK_ID\nrun: echo $SKYPILOT_TASK_ID\n',
+    );
+    assert.ok(setup && run);
+    await ended('one-id', run.id);
+    const again = await queue.runAgain('one-id', run.id, 'me');
+    await ended('one-id', again.id);
+    const [first, second, third] = await Promise.all([setup, run, again].map(({ id }) => log('one-id', id)));
+    assert.match(first ?? '', /^sky-\S+_one-id_1\n$/);
+    assert.equal(second, first);
+    assert.match(third ?? '', /^sky-\S+_one-id_3\n$/);
+    await queue.removeCluster('one-id');
+  });
+
   it('takes num_nodes of them, in the order given, though all fit, and says that the others are not needed', async () => {
     const yaml = (nodes: number): string => `num_nodes: ${nodes}\nresources: {accelerators: V100}\nrun: echo`;
     const made = async (...args: Parameters<typeof go>): Promise<[string[], string[]]> => {
