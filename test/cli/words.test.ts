@@ -381,6 +381,10 @@ describe('the words of cq', function () {
     assert.deepEqual(completed('launch', '--hosts', 'nodea,nodeb'), ['nodea,nodeb']);
     assert.deepEqual(completed('launch', '-c', 'x', '--hosts', 'nodea,'), ['nodea,nodea', 'nodea,nodeb']);
     assert.deepEqual(completed('launch', '--pool', ''), ['lab']);
+    // So does bash divide a value behind =; the other where that is no end of a word by the user's wish.
+    assert.deepEqual(completed('launch', '--hosts', '=', 'no'), ['nodea', 'nodeb']);
+    assert.deepEqual(completed('launch', '--pool', '=', 'lab', '--hosts', '='), ['nodea', 'nodeb']);
+    assert.deepEqual(completed('launch', '--hosts=nodea,no'), ['--hosts=nodea,nodea', '--hosts=nodea,nodeb']);
     assert.deepEqual(completed('add-node', 'local', 'nodeb'), ['nodeb']);
     delete cq.env.CLUSTER_QUEUE_SSH_CONFIG;
     delete cq.env.CLUSTER_QUEUE_NODE_POOLS;

@@ -17,7 +17,7 @@ interface Asked {
 }
 
 /** Options whose values are known, by their names in a command. */
-const VALUES: Readonly<Record<string, Kind>> = { cluster: 'cluster', hosts: 'host', pool: 'pool' };
+export const VALUES: Readonly<Record<string, Kind>> = { cluster: 'cluster', hosts: 'host', pool: 'pool' };
 
 /** Which jobs a command may be about, where not all. */
 const ABOUT: Readonly<Record<string, (view: JobView) => boolean>> = {

@@ -2,6 +2,7 @@ import { Argument, type Command } from 'commander';
 import { bash, fish, zsh, type Words } from '../completionScripts';
 import { EXIT } from '../exitCodes';
 import type { Cli } from '../withQueue';
+import { VALUES } from './complete';
 
 const SCRIPTS = { bash, zsh, fish } as const;
 
@@ -31,9 +32,11 @@ function wordsOf(program: Command): Words[] {
       name: command.name(),
       description: command.description(),
       options: [
-        ...command.options.flatMap(({ short, long, description, hidden }) =>
-          (hidden ? [] : [short, long]).flatMap((flag) =>
-            flag === undefined ? [] : [{ flag, description }],
+        ...command.options.flatMap((option) =>
+          (option.hidden ? [] : [option.short, option.long]).flatMap((flag) =>
+            flag === undefined
+              ? []
+              : [{ flag, description: option.description, known: option.attributeName() in VALUES }],
           ),
         ),
         { flag: '--help', description: 'show help' },
