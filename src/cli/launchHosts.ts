@@ -59,7 +59,7 @@ export async function nodesFor(
     if (name === LOCAL)
       throw new CliError(`${name} is this machine itself: give a cluster of others another name`);
     throw new CliError(
-      `there is a cluster ${name} already, of ${there.join(',')}; end it with: cq down ${name}`,
+      `there is a cluster ${name} already, of ${there.join(',')}; take it down with: cq down ${name}`,
     );
   }
   if (virtual !== undefined) await queue.defineLocal(name, virtual);

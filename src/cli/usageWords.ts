@@ -2,7 +2,7 @@
 
 const CLOUD = 'for clouds: machines that you reach by SSH are chosen with --hosts or --pool of cq launch';
 const CLONE = 'no disk is copied: file_mounts bring files to the machines';
-const NEVER_STOPPED = 'cq rents no machines, so none is stopped; cq down forgets a cluster';
+const NEVER_STOPPED = 'cq rents no machines, so none is stopped; cq down takes a cluster down';
 
 /** Commands of `sky` that `cq` has not, and what there is instead. */
 const COMMANDS: Readonly<Record<string, string>> = {

@@ -19,7 +19,7 @@ export const refresh: Command = {
 
 export const showExtensionLog: Command = { id: 'showExtensionLog', run: ({ log }) => log.show() };
 
-/** Take Cluster Down…: asks, cancels what waits and runs, waits for the end, and forgets the cluster. */
+/** Take Cluster Down…: asks, cancels what waits and runs, waits for the end, and takes the cluster off the list. */
 export const removeCluster: Command = {
   id: 'removeCluster',
   run: async (context, ...args) => {

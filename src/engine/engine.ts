@@ -319,7 +319,7 @@ export class Engine {
   }
 
   /**
-   * Forgets a cluster; its nodes keep nothing running. It takes no job from when this is called.
+   * Takes a cluster down, which has no job any more; its nodes keep nothing running. It takes no job from when this is called.
    * @throws QueueError `cluster-busy` while jobs are alive, `no-cluster`
    */
   async removeCluster(name: string): Promise<void> {

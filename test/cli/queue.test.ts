@@ -313,7 +313,7 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     const running = cq.start('exec', 'mycluster', '--', 'echo began; sleep 60');
     await running.said(/began/);
     const down = await cq.run('down', 'mycluster', '-y');
-    assert.deepEqual([down.code, down.stdout], [0, 'cluster mycluster is gone\n']);
+    assert.deepEqual([down.code, down.stdout], [0, 'cluster mycluster was taken down\n']);
     assert.equal((await running.end).code, 103);
     assert.equal((await cq.run('queue', 'mycluster')).code, 1);
   });

@@ -5,12 +5,12 @@ import { waitForEnds } from '../cancelJobs';
 import { EXIT } from '../exitCodes';
 import { known, LOCAL, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
-/** `cq down`: ends a cluster's jobs and forgets the cluster. */
+/** `cq down`: takes a cluster down, as Take Cluster Down… does. */
 export function addDown(program: Command, cli: Cli, end: (code: number) => void): void {
   program
     .command('down')
     .description(
-      'end the jobs of a cluster, remove what its agent left on the machines, and take it off the list',
+      'take a cluster down: end its jobs, remove what its agent left on the machines, and take it off the list',
     )
     .argument('<cluster>')
     .option('-y, --yes', 'do not ask')
@@ -23,7 +23,7 @@ export function addDown(program: Command, cli: Cli, end: (code: number) => void)
             pending + running === 0
               ? ''
               : ` and cancel its ${pending + running === 1 ? 'job' : `${pending + running} jobs`}`;
-          if (!(await agreed(cli, `Forget cluster ${cluster}${jobs}?`, flags))) return EXIT.error;
+          if (!(await agreed(cli, `Take cluster ${cluster} down${jobs}?`, flags))) return EXIT.error;
           return takeDown(open, cluster);
         }),
       );
@@ -45,7 +45,7 @@ async function takeDown(cli: QueueCli, cluster: string): Promise<number> {
   terminal.print(
     cluster === LOCAL
       ? `no job of ${cluster} waits or runs any more; the cluster itself, this machine, stays`
-      : `cluster ${cluster} is gone`,
+      : `cluster ${cluster} was taken down`,
   );
   if (away.length > 0)
     terminal.note(

@@ -130,7 +130,7 @@ function withNextStep(
   const words = error instanceof Error ? error.message : String(error);
   const goOn = `${words}\n  to go on with it: ${launchAgain(name, file)}`;
   // What this launch has not made is not its to end, with everybody's jobs.
-  return new CliError(wasUp ? goOn : `${goOn}\n  to give it up: cq down ${name}`);
+  return new CliError(wasUp ? goOn : `${goOn}\n  to take it down: cq down ${name}`);
 }
 
 /** Says what a setup that has failed kept from running, and how to go on. */
