@@ -22,6 +22,7 @@ import { ClusterNodes, type Elsewhere } from './clusterNodes';
 import { rankEnvironment, stagedEnvironment } from './environment';
 import { QueueError } from './errors';
 import { JobRun, rankUuid, type JobPatch, type RunHost } from './jobRun';
+import { afterSetup } from './launchNotes';
 import type { LinkState } from './nodeLink';
 import { isStageable, Staging } from './staging';
 import { SyncNotes } from './syncNotes';
@@ -670,33 +671,10 @@ export class ClusterRuntime {
     return durable;
   }
 
-  /**
-   * What a setup has made in its workdir is for the jobs that come; one that fails is where its launch stands, until a setup
-   * succeeds or the cluster is launched again.
-   */
-  private noteSetup({ id, uuid, status, message, spec: { snapshot, file } }: JobRecord): void {
-    const { step, setup } = this.definition.launch ?? {};
-    // The launch that queued it may not be through, and another one may have begun since.
-    const isOfIt = step === undefined || step.name === 'setup' || step.jobs?.setup === uuid;
-    if (status === 'SUCCEEDED') {
-      const made = snapshot === undefined || setup?.uuid === uuid ? undefined : { uuid, snapshot };
-      const mended = step?.name === 'setup';
-      if (!made && !mended) return;
-      this.noteLaunch(({ step: before, ...kept }) => ({
-        ...kept,
-        ...(before && !mended && { step: before }),
-        ...(made && { setup: made }),
-      }));
-    } else if ((status === 'FAILED_SETUP' || status === 'LOST') && isOfIt) {
-      const words = `job ${id} is ${status}${message === undefined ? '' : `: ${message}`}`;
-      const failed = {
-        name: 'setup',
-        job: id,
-        message: words,
-        ...(file === undefined ? {} : { file }),
-      } as const;
-      this.noteLaunch((launch) => ({ ...launch, step: failed }));
-    } else return;
+  private noteSetup(record: JobRecord): void {
+    const launch = afterSetup(this.definition.launch ?? {}, record);
+    if (!launch) return;
+    this.noteLaunch(() => launch);
     this.host.redefine(this.definition);
   }
 

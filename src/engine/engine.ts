@@ -22,6 +22,7 @@ import { checkPatterns, fetchOutputs, type FetchRequest, type FetchWatcher } fro
 import type { Received } from './files/receive';
 import { JobLogs } from './jobLogs';
 import type { JobPatch } from './jobRun';
+import { atStep } from './launchNotes';
 import { Neighbours } from './neighbours';
 import { loginOf } from './login';
 import type { LogMirror } from './logMirror';
@@ -381,10 +382,7 @@ export class Engine {
    */
   async noteLaunch(cluster: string, step: LaunchStep | undefined): Promise<void> {
     const runtime = this.cluster(cluster);
-    runtime.noteLaunch(({ step: before, ...kept }) => {
-      const left = step ?? (before?.name === 'setup' ? before : undefined);
-      return { ...kept, ...(left && { step: left }) };
-    });
+    runtime.noteLaunch((launch) => atStep(launch, step));
     await this.storeDefinition(runtime);
   }
 
