@@ -21,6 +21,7 @@ import { ConnectError, type Channel, type Transport } from '../transport';
 import { ClusterNodes, type Elsewhere } from './clusterNodes';
 import { rankEnvironment, stagedEnvironment } from './environment';
 import { QueueError } from './errors';
+import { Gathering } from './gathering';
 import { JobRun, rankUuid, type JobPatch, type RunHost } from './jobRun';
 import { afterSetup } from './launchNotes';
 import type { LinkState } from './nodeLink';
@@ -80,11 +81,6 @@ const ANSWER_MS = 20;
 const BUSY_RETRY_MS = 2_000;
 const BUSY_STAGED_MS = 30_000;
 
-// How long jobs that choose among nodes, or need several, wait for nodes that are just being reached: a slow login takes so long.
-const GATHER_MS = 1_500;
-// Of so many that wait, the first in the queue, one must be such a job.
-const CHOOSING_AMONG = 1_000;
-
 // How often a job is tried that no node takes, each time after a longer pause: by so many ms.
 const MOST_BLAMES = 3;
 const BLAME_RETRY_MS = 5_000;
@@ -115,6 +111,7 @@ export class ClusterRuntime {
   private readonly runs = new Map<string, JobRun>();
   private readonly syncs = new SyncNotes();
   private readonly staging: Staging;
+  private readonly gathering: Gathering;
   /** Staged jobs that the scheduler wants to start, while their nodes are asked for them. */
   private readonly starting = new Map<string, Placement>();
   /** Launches on their way to nodes. */
@@ -124,9 +121,6 @@ export class ClusterRuntime {
   /** How often nodes did not take a job, for a reason of its own. */
   private readonly blamed = new Map<string, number>();
   private leaving = false;
-  /** Whether nodes that are tried for the first time are waited for, and until when; ms since 1970. */
-  private gathering = false;
-  private gatherUntil: number | undefined;
   /** When a launch was last refused, whose job is to be staged again; ms since 1970. */
   private refusedAt = 0;
   private readonly runHost: RunHost;
@@ -146,6 +140,12 @@ export class ClusterRuntime {
       recall: (uuid) => this.staging.recall(uuid),
       drop: (uuid) => this.drop(uuid),
       requeued: () => this.staging.requeued(),
+      now: () => host.now(),
+    });
+    this.gathering = new Gathering({
+      isReaching: () => this.nodes.isGathering,
+      waiting: () => this.waiting.inOrder(),
+      later: (ms) => this.nodes.later(ms, () => undefined),
       now: () => host.now(),
     });
     this.nodes = new ClusterNodes(definition, this.scheduler, {
@@ -530,36 +530,14 @@ export class ClusterRuntime {
   /** Dispatches whatever may start. */
   private pump(): void {
     if (this.closed) return;
-    this.gathering = this.isGathering();
-    for (const { id, placement } of this.leaving || this.gathering ? [] : this.scheduler.takeStarts()) {
+    const gathers = this.gathering.look();
+    for (const { id, placement } of this.leaving || gathers ? [] : this.scheduler.takeStarts()) {
       if (this.staging.has(id)) {
         this.starting.set(id, placement);
         this.staging.recall(id);
       } else this.dispatch(id, placement);
     }
     this.staging.plan();
-  }
-
-  /**
-   * Whether what starts now would depend on which node answers first: a gang would be overtaken, and a second choice taken,
-   * while the node is being reached that lacks.
-   */
-  private isGathering(): boolean {
-    if (!this.nodes.isGathering || !this.isChoosing()) return false;
-    if (this.gatherUntil === undefined) {
-      this.gatherUntil = this.host.now() + GATHER_MS;
-      this.nodes.later(GATHER_MS, () => undefined);
-    }
-    return this.host.now() < this.gatherUntil;
-  }
-
-  private isChoosing(): boolean {
-    let seen = 0;
-    for (const { demand } of this.waiting.inOrder()) {
-      if (demand.numNodes > 1 || demand.alternatives.length > 1) return true;
-      if (++seen === CHOOSING_AMONG) return false;
-    }
-    return false;
   }
 
   private dispatch(id: string, placement: Placement): void {
@@ -694,7 +672,7 @@ export class ClusterRuntime {
       },
       load: (node) => this.load(node),
       closed: (node) => this.nodes.linkState(node).state !== 'up' || this.nodes.find(node)?.draining === true,
-      arriving: (node) => this.arriving.has(node) || this.gathering,
+      arriving: (node) => this.arriving.has(node) || this.gathering.isOn,
       environment: (record) => stagedEnvironment(record, host.secrets(record)),
       prepare: (record, node, session, signal) => this.prepare(record, node, session, signal),
       store: (uuid, staged) => this.waiting.stage(uuid, staged),
