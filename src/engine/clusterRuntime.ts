@@ -1,12 +1,5 @@
 import type { ClusterDefinition, LaunchState, NodeDefinition, NodesChange } from '../cluster';
-import {
-  AgentError,
-  type AgentSession,
-  type NodeEvent,
-  type NodeJobState,
-  type RankUse,
-  type Taken,
-} from '../node';
+import type { AgentSession, NodeEvent, NodeJobState, RankUse, Taken } from '../node';
 import {
   compileNeed,
   isFinished,
@@ -17,7 +10,8 @@ import {
   type Placement,
 } from '../queue';
 import type { Urgency } from '../store';
-import { ConnectError, type Channel, type Transport } from '../transport';
+import type { Channel, Transport } from '../transport';
+import { Blames } from './blames';
 import { ClusterNodes, type Elsewhere } from './clusterNodes';
 import { rankEnvironment, stagedEnvironment } from './environment';
 import { QueueError } from './errors';
@@ -81,11 +75,6 @@ const ANSWER_MS = 20;
 const BUSY_RETRY_MS = 2_000;
 const BUSY_STAGED_MS = 30_000;
 
-// How often a job is tried that no node takes, each time after a longer pause: by so many ms.
-const MOST_BLAMES = 3;
-const BLAME_RETRY_MS = 5_000;
-const ON_ITS_DISK = /no space|quota|read-only file system|input\/output error|cannot write/i;
-
 // Jobs whose folders a node removes in one request.
 const FORGET_AT_ONCE = 100;
 // How long a cluster waits for nodes that it leaves to be tidied up.
@@ -118,8 +107,7 @@ export class ClusterRuntime {
   private readonly launches = new Set<Promise<void>>();
   /** By node, how many ranks are on their way there. */
   private readonly arriving = new Map<string, number>();
-  /** How often nodes did not take a job, for a reason of its own. */
-  private readonly blamed = new Map<string, number>();
+  private readonly blames = new Blames();
   private leaving = false;
   /** When a launch was last refused, whose job is to be staged again; ms since 1970. */
   private refusedAt = 0;
@@ -711,25 +699,22 @@ export class ClusterRuntime {
       blame: (uuid, node, error) => this.blame(uuid, node, error),
       finished: (run) => {
         this.runs.delete(run.record.uuid);
-        this.blamed.delete(run.record.uuid);
+        this.blames.forget(run.record.uuid);
         this.pump();
       },
     };
   }
 
-  /** As `RunHost.blame`. A disk that is full is the node's; of anything else it may be that no node will take the job. */
+  /** As `RunHost.blame`. */
   private blame(uuid: string, node: string, error: unknown): string | undefined {
-    const words = error instanceof Error ? error.message : String(error);
-    if (error instanceof AgentError || error instanceof ConnectError || ON_ITS_DISK.test(words)) {
-      this.nodes.setTrouble(node, `${node} cannot take jobs: ${words}`);
-      return undefined;
+    const blame = this.blames.add(uuid, node, error);
+    if (blame.of === 'node') this.nodes.setTrouble(node, blame.words);
+    else if (blame.retryMs === undefined) return blame.words;
+    else {
+      // Others go on meanwhile.
+      this.waiting.pause(uuid, blame.words);
+      this.nodes.later(blame.retryMs, () => this.waiting.resume(uuid));
     }
-    const times = (this.blamed.get(uuid) ?? 0) + 1;
-    this.blamed.set(uuid, times);
-    if (times > MOST_BLAMES) return `${node} cannot take the job: ${words}`;
-    // Others go on meanwhile.
-    this.waiting.pause(uuid, `${node} could not take it: ${words}; it is tried again`);
-    this.nodes.later(times * BLAME_RETRY_MS, () => this.waiting.resume(uuid));
     return undefined;
   }
 
