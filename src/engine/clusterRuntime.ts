@@ -18,6 +18,7 @@ import { QueueError } from './errors';
 import { Gathering } from './gathering';
 import { JobRun, rankUuid, type JobPatch, type RunHost } from './jobRun';
 import { afterSetup } from './launchNotes';
+import { NodeChanges } from './nodeChanges';
 import type { LinkState } from './nodeLink';
 import { isStageable, Staging } from './staging';
 import { SyncNotes } from './syncNotes';
@@ -75,27 +76,15 @@ const ANSWER_MS = 20;
 const BUSY_RETRY_MS = 2_000;
 const BUSY_STAGED_MS = 30_000;
 
-// Jobs whose folders a node removes in one request.
-const FORGET_AT_ONCE = 100;
-// How long a cluster waits for nodes that it leaves to be tidied up.
-const LEAVE_MS = 10_000;
-
 function gpuWords(virtual: NodeDefinition['virtual']): string {
   return virtual === undefined ? 'those that are found' : `${virtual.name}:${virtual.count}`;
-}
-
-/** Waits for what tidies up nodes, but not for ever. Never rejects. */
-async function tidied(work: readonly Promise<unknown>[]): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, LEAVE_MS)));
-  await Promise.race([Promise.allSettled(work), late]);
-  clearTimeout(timer);
 }
 
 /** One cluster at work: what waits, what is on nodes, and how the one becomes the other. */
 export class ClusterRuntime {
   private readonly scheduler = new Scheduler();
   private readonly nodes: ClusterNodes;
+  private readonly nodeChanges: NodeChanges;
   private readonly waiting: WaitingJobs;
   private readonly runs = new Map<string, JobRun>();
   private readonly syncs = new SyncNotes();
@@ -155,6 +144,11 @@ export class ClusterRuntime {
         this.pump();
         host.changed();
       },
+    });
+    this.nodeChanges = new NodeChanges({
+      nodes: this.nodes,
+      staging: this.staging,
+      runs: () => this.runs.values(),
     });
   }
 
@@ -216,66 +210,7 @@ export class ClusterRuntime {
    * of a node that cannot be reached it is given up. @throws QueueError `cluster-busy`
    */
   async changeNodes(change: NodesChange): Promise<void> {
-    this.assertIdle(change.remove ?? []);
-    const left = this.definition.nodes.filter(({ name }) => change.remove?.includes(name) !== true);
-    if (left.length + (change.add?.length ?? 0) === 0)
-      throw new QueueError(
-        'refused',
-        `${this.definition.name} would have no node left: take the cluster down instead`,
-      );
-    await this.empty(change.remove ?? []);
-    for (const name of change.remove ?? []) this.giveUpRuns(name);
-    this.nodes.change(change);
-    for (const name of change.drain ?? []) this.staging.withdraw(name);
-    for (const name of change.remove ?? []) {
-      this.staging.detached(name);
-      this.staging.abandon(name);
-    }
-    this.want();
-  }
-
-  /** Takes back what waits on nodes, which get nothing more, and tidies up there. @throws QueueError `cluster-busy` */
-  private async empty(names: readonly string[]): Promise<void> {
-    const drained = names.filter((name) => this.nodes.find(name)?.draining !== true);
-    // Or what was taken back would be staged there again.
-    if (drained.length > 0) this.nodes.change({ drain: drained });
-    await Promise.all(
-      names.map(async (name) => {
-        this.staging.withdraw(name);
-        await this.staging.returned(name);
-        const session = this.session(name);
-        // A launch gives back most of those that it looked at: nothing of it stays there.
-        if (session) await tidied([session.atBoot('leave'), session.leave()]);
-      }),
-    );
-    try {
-      this.assertIdle(names);
-    } catch (error) {
-      if (drained.length > 0) this.nodes.change({ undrain: drained });
-      throw error;
-    }
-  }
-
-  /** Jobs that were cancelled on a node which cannot be reached: nobody will hear of their end. */
-  private giveUpRuns(node: string): void {
-    for (const run of [...this.runs.values()])
-      for (const rank of run.on(node))
-        run.lose(rank, `${node} could not be reached when it was removed: it may run there still`);
-  }
-
-  private assertIdle(nodes: readonly string[]): void {
-    for (const name of nodes) {
-      const away = this.nodes.session(name) === undefined;
-      const run = [...this.runs.values()].find(
-        (candidate) => candidate.on(name).length > 0 && !(away && candidate.record.cancelling === true),
-      );
-      if (!run) continue;
-      const { id, name: job } = run.record;
-      throw new QueueError(
-        'cluster-busy',
-        `${name} has job ${id} (${job}): cancel it, or drain the node and wait until it has ended`,
-      );
-    }
+    return this.nodeChanges.make(change);
   }
 
   /** New jobs. They may be placed at once; nothing is sent before records and placements are durable. */
@@ -418,20 +353,8 @@ export class ClusterRuntime {
   }
 
   /** Takes along what these jobs, and then the agent, left on the nodes that can be reached. Never rejects. */
-  async leave(records: readonly JobRecord[]): Promise<void> {
-    const left = this.nodes.open().map(async ({ node, session }) => {
-      // What it could not do is left behind: the cluster is gone, and so is whoever could be told.
-      await session.atBoot('leave').catch(() => undefined);
-      const uuids = records.flatMap(({ uuid, placement }) =>
-        (placement?.ranks ?? []).flatMap((rank, index) =>
-          rank.node === node ? [rankUuid(uuid, index)] : [],
-        ),
-      );
-      for (let at = 0; at < uuids.length; at += FORGET_AT_ONCE)
-        await session.forget(uuids.slice(at, at + FORGET_AT_ONCE));
-      await session.leave();
-    });
-    await tidied(left);
+  leave(records: readonly JobRecord[]): Promise<void> {
+    return this.nodeChanges.leave(records);
   }
 
   /**
