@@ -5,7 +5,6 @@ import {
   isFinished,
   Scheduler,
   type JobRecord,
-  type NodeUsage,
   type PendingReason,
   type Placement,
 } from '../queue';
@@ -13,6 +12,7 @@ import type { Urgency } from '../store';
 import type { Channel, Transport } from '../transport';
 import { Blames } from './blames';
 import { ClusterNodes, type Elsewhere } from './clusterNodes';
+import { clusterView } from './clusterView';
 import { rankEnvironment, stagedEnvironment } from './environment';
 import { QueueError } from './errors';
 import { Gathering } from './gathering';
@@ -319,32 +319,14 @@ export class ClusterRuntime {
   }
 
   view(): ClusterView {
-    const { definition } = this;
     const labels = new Map<string, string>();
     for (const { record } of this.runs.values()) labels.set(record.uuid, `job ${record.id}`);
-    return {
-      name: definition.name,
-      local: definition.nodes.every(({ destination }) => destination === undefined),
-      ...(definition.launch?.step && { launch: definition.launch.step }),
-      nodes: definition.nodes.map((node) => {
-        const about = this.nodes.about(node.name);
-        const twinOf = this.nodes.twinOf(node.name);
-        const usage = node.inventory ? this.usage(node.name, labels) : undefined;
-        return {
-          name: node.name,
-          link: this.nodes.linkState(node.name),
-          virtual: node.virtual !== undefined,
-          ...(about === undefined ? {} : { about }),
-          ...(twinOf === undefined ? {} : { twinOf }),
-          ...(node.draining === true ? { draining: true as const } : {}),
-          ...(node.destination === undefined ? {} : { destination: node.destination }),
-          ...(usage === undefined ? {} : { usage }),
-        };
-      }),
+    return clusterView(this.nodes, this.scheduler, {
+      labels,
       pending: this.waiting.size,
       staged: this.staging.size,
       running: this.runs.size,
-    };
+    });
   }
 
   /** Numbers of the jobs that are on nodes. */
@@ -377,23 +359,6 @@ export class ClusterRuntime {
     clearInterval(this.check);
     this.staging.close();
     this.nodes.close();
-  }
-
-  private usage(node: string, labels: ReadonlyMap<string, string>): NodeUsage {
-    const usage = this.scheduler.usage(node);
-    const named = (ids: readonly string[]): string[] => ids.map((id) => labels.get(id) ?? id);
-    return {
-      ...usage,
-      jobs: named(usage.jobs),
-      devices: usage.devices.map((device) => {
-        const elsewhere = device.foreign === undefined ? this.nodes.elsewhere(node, device.index) : undefined;
-        return {
-          ...device,
-          jobs: named(device.jobs),
-          ...(elsewhere && device.jobs.length === 0 ? { foreign: elsewhere.by, free: elsewhere.free } : {}),
-        };
-      }),
-    };
   }
 
   /** Which of this cluster's jobs have the device with this lease, for another cluster with the same machine. */
