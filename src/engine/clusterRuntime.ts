@@ -1,13 +1,6 @@
 import type { ClusterDefinition, LaunchState, NodeDefinition, NodesChange } from '../cluster';
-import type { AgentSession, NodeEvent, NodeJobState, RankUse, Taken } from '../node';
-import {
-  compileNeed,
-  isFinished,
-  Scheduler,
-  type JobRecord,
-  type PendingReason,
-  type Placement,
-} from '../queue';
+import type { AgentSession, NodeEvent, NodeJobState, Taken } from '../node';
+import { isFinished, Scheduler, type JobRecord, type PendingReason, type Placement } from '../queue';
 import type { Urgency } from '../store';
 import type { Channel, Transport } from '../transport';
 import { Blames } from './blames';
@@ -20,6 +13,7 @@ import { JobRun, rankUuid, type JobPatch, type RunHost } from './jobRun';
 import { afterSetup } from './launchNotes';
 import { NodeChanges } from './nodeChanges';
 import type { LinkState } from './nodeLink';
+import { rankLeases, rankUse } from './rankUse';
 import { isStageable, Staging } from './staging';
 import { SyncNotes } from './syncNotes';
 import type { ClusterView, Reorder } from './views';
@@ -579,7 +573,7 @@ export class ClusterRuntime {
       sending: (node) => this.sending(node),
       sent: (run) => this.host.sent(run.record),
       leases: (run, rank) => this.leases(run, rank),
-      use: (run, rank) => this.use(run, rank),
+      use: ({ record, placement }, rank) => rankUse(record.demand, placement, rank),
       update: (run, patch, urgency) => this.update(run, patch, urgency),
       released: (run, rank) => this.scheduler.release(run.record.uuid, rank),
       requeue: (run) => this.requeue(run),
@@ -649,21 +643,9 @@ export class ClusterRuntime {
     this.pump();
   }
 
-  private use({ record, placement }: JobRun, rank: number): RankUse {
-    const { alternative } = placement;
-    const demand = record.demand.alternatives[alternative];
-    const { cpus, memory, units } = compileNeed(demand ?? { cpus: 0, memoryMiB: 0 });
-    return { cpus, kib: memory, units, devices: placement.ranks[rank]?.devices ?? [], alternative };
-  }
-
-  private leases(run: JobRun, rank: number): string[] {
-    const placed = run.placement.ranks[rank];
-    const count = run.record.demand.alternatives[run.placement.alternative]?.gpu?.count ?? 0;
-    const inventory = placed && this.nodes.find(placed.node)?.inventory;
-    if (!placed || !inventory) return [];
-    return placed.devices.map((index) => {
-      const lease = inventory.devices.find((device) => device.index === index)?.lease ?? `unknown-${index}`;
-      return count < 1 ? `s:${lease}` : lease;
-    });
+  private leases({ record, placement }: JobRun, rank: number): string[] {
+    const node = placement.ranks[rank]?.node;
+    const inventory = node === undefined ? undefined : this.nodes.find(node)?.inventory;
+    return rankLeases(record.demand, placement, rank, inventory);
   }
 }
