@@ -1,9 +1,10 @@
 import type { ClusterDefinition } from '../cluster';
 import { SessionClosedError, type AgentSession, type NodeJobState } from '../node';
 import type { JobRecord } from '../queue';
-import { differ, homesOf, MOST_STAGED, NOTHING, type Amount, type Home, type NodeLook } from './homes';
 import { Arrivals } from './arrivals';
+import { differ, homesOf, MOST_STAGED, type Home, type NodeLook } from './homes';
 import { rankUuid } from './jobRun';
+import { folderOf, newEntry, StagedJobs, weightOf, type Entry } from './stagedJobs';
 import { wantClass, wantKey, wantLine } from './want';
 
 /** What staging needs from its cluster. */
@@ -52,38 +53,6 @@ export interface OpenNode {
   readonly session: AgentSession;
 }
 
-/** `planned`: not sent yet; `sent`: a node may or may not have it; `staged`: it has; `unsure`: asked for when it is back. */
-type Phase = 'planned' | 'sent' | 'staged' | 'unsure';
-
-interface Entry {
-  readonly uuid: string;
-  /** Devices, or CPUs for a job without. */
-  readonly weight: number;
-  /** The nodes that may start it: one, or those that share a home. */
-  readonly nodes: readonly string[];
-  phase: Phase;
-  /** What its folder is called on the node. */
-  name: string | undefined;
-  /** It is to come back. */
-  recall: boolean;
-  /** The session that its folder was sent by. */
-  via: AgentSession | undefined;
-  /** Ends the sync of its files, as long as that is under way. */
-  sync: AbortController | undefined;
-  /** It comes after a job that only a client can start. */
-  reserved: boolean;
-  /** What its nodes were told that it wants; not known of one from before this engine. */
-  want: string | undefined;
-  /** The home that it was planned for; empty for one from before this engine. */
-  readonly home: string;
-  /** Its place in the queue then. */
-  readonly key: string;
-  /** Files have to be there before it. */
-  readonly files: boolean;
-  /** It has waited for one that comes before it, with its files. */
-  waited: boolean;
-}
-
 // Requests under way at a time, so that a cancel never waits behind a thousand of them.
 const WINDOW = 16;
 // So many that cannot be staged now are passed over in one look at the queue.
@@ -99,9 +68,7 @@ const HEARD_MS = 15_000;
  * that needs several nodes is staged as reserved: its node starts it only when no client is there to decide.
  */
 export class Staging {
-  private readonly entries = new Map<string, Entry>();
-  /** By the first of the nodes that may start them: how many entries there are, and their weight. */
-  private readonly amounts = new Map<string, Amount>();
+  private readonly entries = new StagedJobs();
   /** The queue, its order, or what a job comes after has changed since the last look at it. */
   private stale = true;
   /** What the last look found of the nodes, and of homes that had no room for all that waits. */
@@ -127,7 +94,6 @@ export class Staging {
   private heardAt = Number.NEGATIVE_INFINITY;
   private timer: NodeJS.Immediate | undefined;
   private readonly heard: NodeJS.Timeout;
-  private places: Map<string, number> | undefined;
   private waiters: (() => void)[] = [];
   private resting: NodeJS.Timeout | undefined;
   private closed = false;
@@ -140,22 +106,19 @@ export class Staging {
   /** A job of the store that was staged when the last engine stopped; it is asked for when its nodes are reached. */
   restore(record: JobRecord): void {
     if (!record.staged) return;
-    this.enter({
-      uuid: record.uuid,
-      weight: weightOf(record),
-      nodes: record.staged.nodes,
-      phase: 'unsure',
-      name: undefined,
-      recall: record.cancelling === true || record.held === true,
-      reserved: false,
-      via: undefined,
-      sync: undefined,
-      want: undefined,
-      home: '',
-      key: '',
-      files: false,
-      waited: false,
-    });
+    this.entries.add(
+      newEntry({
+        uuid: record.uuid,
+        weight: weightOf(record),
+        nodes: record.staged.nodes,
+        phase: 'unsure',
+        recall: record.cancelling === true || record.held === true,
+        reserved: false,
+        home: '',
+        key: '',
+        files: false,
+      }),
+    );
   }
 
   /** True when a node may start the job by itself. */
@@ -165,12 +128,7 @@ export class Staging {
 
   /** Where a job is staged, for a person: `staged on node-b, 3rd`; undefined when it is not (yet). */
   words(uuid: string): string | undefined {
-    const entry = this.entries.get(uuid);
-    if (entry?.phase === 'unsure')
-      return `staged on ${entry.nodes.join(', ')}, which cannot be reached: it starts there, or when that is back`;
-    if (entry?.phase !== 'staged') return undefined;
-    this.places ??= this.countPlaces();
-    return `staged on ${entry.nodes.join(', ')}, ${ordinal(this.places.get(uuid) ?? 1)}`;
+    return this.entries.words(uuid);
   }
 
   /** True when a node has the job and starts it, whatever becomes of this process. */
@@ -191,15 +149,13 @@ export class Staging {
 
   /** How many wait on nodes. */
   get size(): number {
-    let size = 0;
-    for (const { phase } of this.entries.values()) if (phase === 'staged') size++;
-    return size;
+    return this.entries.size;
   }
 
   /** What waits, in which order, or what it comes after has changed: the queue is looked at anew. */
   requeued(): void {
     this.stale = true;
-    this.places = undefined;
+    this.entries.moved();
     this.plan();
   }
 
@@ -228,19 +184,19 @@ export class Staging {
 
   /** Takes back all that a node might start. */
   withdraw(node: string): void {
-    for (const entry of [...this.entries.values()]) if (entry.nodes.includes(node)) this.recall(entry.uuid);
+    for (const entry of this.entries.all()) if (entry.nodes.includes(node)) this.recall(entry.uuid);
   }
 
   /** Resolves when no job is staged on the node any more, or its word cannot be had. */
   async returned(node: string): Promise<void> {
     const left = (): boolean =>
-      [...this.entries.values()].some(({ nodes, phase }) => nodes.includes(node) && phase !== 'unsure');
+      this.entries.all().some(({ nodes, phase }) => nodes.includes(node) && phase !== 'unsure');
     while (!this.closed && left()) await new Promise<void>((resolve) => this.waiters.push(resolve));
   }
 
   /** The node is gone for good: what it may have is given up, unless another node of its home can tell. */
   abandon(node: string): void {
-    for (const entry of [...this.entries.values()]) {
+    for (const entry of this.entries.all()) {
       if (entry.phase !== 'unsure' || !entry.nodes.includes(node)) continue;
       this.forget(entry);
       this.host.abandoned(
@@ -261,10 +217,12 @@ export class Staging {
   /** A session to a node is open: asks for all that it may have. */
   async reconcile(node: string, session: AgentSession): Promise<void> {
     const open = new Set(this.host.open().map((other) => other.session));
-    const mine = [...this.entries.values()].filter(
-      ({ nodes, phase, via }) =>
-        nodes.includes(node) && (phase === 'staged' || phase === 'unsure' || (via && !open.has(via))),
-    );
+    const mine = this.entries
+      .all()
+      .filter(
+        ({ nodes, phase, via }) =>
+          nodes.includes(node) && (phase === 'staged' || phase === 'unsure' || (via && !open.has(via))),
+      );
     const isNew = !this.met.has(session);
     this.met.add(session);
     if (mine.length === 0 && !isNew) return;
@@ -295,14 +253,14 @@ export class Staging {
   /** A node is gone: what it has is not known until it is back. */
   detached(node: string): void {
     const open = new Set(this.host.open().map((other) => other.node));
-    for (const entry of this.entries.values()) {
+    for (const entry of this.entries.all()) {
       if (!entry.nodes.includes(node) || entry.phase === 'planned') continue;
       if (entry.nodes.some((other) => other !== node && open.has(other))) continue;
       entry.phase = 'unsure';
       this.host.reached(entry.uuid, false);
     }
     this.wakeWaiters();
-    this.places = undefined;
+    this.entries.moved();
   }
 
   close(): void {
@@ -331,7 +289,7 @@ export class Staging {
       const homes = homesOf(
         nodes,
         (node) => this.host.load(node),
-        (node) => this.amounts.get(node) ?? NOTHING,
+        (node) => this.entries.amount(node),
       );
       if (homes.length > 0) {
         this.lookThrough(homes, this.recheck ? nodes : undefined);
@@ -366,7 +324,7 @@ export class Staging {
     for (const [home, names] of renames) {
       this.tellOfUs();
       home.nodes[0]?.session.rekey(names).catch(() => undefined);
-      this.places = undefined;
+      this.entries.moved();
     }
   }
 
@@ -413,24 +371,19 @@ export class Staging {
     const nodes = best.nodes.filter(({ want }) => want(record) !== undefined).map(({ node }) => node);
     const { uuid, spec } = record;
     const files = spec.snapshot !== undefined;
-    const entry: Entry = {
+    const entry = newEntry({
       uuid,
       weight,
       nodes,
       phase: 'planned',
-      name: undefined,
       recall: false,
       reserved,
-      via: undefined,
-      sync: undefined,
-      want: undefined,
       home: best.id,
       key: wantKey(record, false),
       files,
-      waited: false,
-    };
+    });
     if (files) this.arrivals.expect(entry);
-    this.enter(entry);
+    this.entries.add(entry);
     this.queue.push(entry);
     return true;
   }
@@ -483,14 +436,14 @@ export class Staging {
         }
       }
       this.queue.splice(at, 1);
-      if (entry.files || !this.overtakes(entry) || this.entries.get(entry.uuid) !== entry) return entry;
+      if (entry.files || !this.overtakes(entry) || !this.entries.isCurrent(entry)) return entry;
       this.release(entry);
     }
     return undefined;
   }
 
   private async stage(entry: Entry): Promise<void> {
-    const given = (): boolean => this.closed || this.entries.get(entry.uuid) !== entry;
+    const given = (): boolean => this.closed || !this.entries.isCurrent(entry);
     if (given()) return;
     try {
       await this.host.store(entry.uuid, { nodes: entry.nodes });
@@ -562,13 +515,13 @@ export class Staging {
       });
       this.passed(entry);
       const answer = await answering;
-      if (this.entries.get(entry.uuid) !== entry) return;
+      if (!this.entries.isCurrent(entry)) return;
       if (answer.state === 'staged') this.confirm(entry);
       else await this.learn(entry, via.node, answer);
       this.unkicked = true;
     } catch (error) {
       // Of a connection that broke nobody knows what it carried: the node is asked when it is back.
-      if (error instanceof SessionClosedError || this.entries.get(entry.uuid) !== entry) return;
+      if (error instanceof SessionClosedError || !this.entries.isCurrent(entry)) return;
       this.blame(entry, via.node, via.session, error);
       this.release(entry);
     }
@@ -614,7 +567,7 @@ export class Staging {
       await Promise.all(
         entries.map(async (entry) => {
           const state = states.get(rankUuid(entry.uuid, 0));
-          if (!state || this.entries.get(entry.uuid) !== entry) return;
+          if (!state || !this.entries.isCurrent(entry)) return;
           if (state.state === 'recalled') this.release(entry);
           else await this.learn(entry, node, state);
         }),
@@ -640,7 +593,7 @@ export class Staging {
 
   /** What one node says of a job that is not staged there: it has it, or (of several that share a home) another has. */
   private async learn(entry: Entry, node: string, state: NodeJobState): Promise<void> {
-    if (this.entries.get(entry.uuid) !== entry) return;
+    if (!this.entries.isCurrent(entry)) return;
     if (state.state !== 'unknown' && state.state !== 'new') {
       this.taken(entry.uuid, node, state);
       return;
@@ -652,7 +605,7 @@ export class Staging {
       // Taken back, not only asked for: by a connection that carries it there it may be staged only now.
       const states = await session?.recall([folderOf(entry)]).catch(() => undefined);
       const answer = states?.get(rankUuid(entry.uuid, 0));
-      if (this.entries.get(entry.uuid) !== entry) return;
+      if (!this.entries.isCurrent(entry)) return;
       if (!answer) {
         entry.phase = 'unsure';
         this.host.reached(entry.uuid, false);
@@ -670,7 +623,7 @@ export class Staging {
   private confirm(entry: Entry): void {
     const before = entry.phase;
     entry.phase = 'staged';
-    this.places = undefined;
+    this.entries.moved();
     if (before === 'unsure') {
       this.recheck = true;
       this.stale = true;
@@ -695,23 +648,12 @@ export class Staging {
     this.requeued();
   }
 
-  private enter(entry: Entry): void {
-    this.entries.set(entry.uuid, entry);
-    this.count(entry, 1);
-  }
-
-  private count({ nodes: [first = ''], weight }: Entry, by: 1 | -1): void {
-    const before = this.amounts.get(first) ?? NOTHING;
-    this.amounts.set(first, { count: before.count + by, weight: before.weight + by * weight });
-  }
-
   private forget(entry: Entry): void {
-    if (this.entries.delete(entry.uuid)) this.count(entry, -1);
+    this.entries.remove(entry);
     entry.sync?.abort();
     this.passed(entry);
     this.wakeWaiters();
     this.recalls.delete(entry);
-    this.places = undefined;
   }
 
   private wakeWaiters(): void {
@@ -724,7 +666,7 @@ export class Staging {
   }
 
   private beHeard(): void {
-    if ([...this.entries.values()].some(({ name }) => name?.split('.')[0]?.endsWith('a'))) this.ping();
+    if (this.entries.all().some(({ name }) => name?.split('.')[0]?.endsWith('a'))) this.ping();
   }
 
   /** Before something is reserved for us: a node that has not heard of a client for long would start it. */
@@ -735,19 +677,6 @@ export class Staging {
   private ping(): void {
     this.heardAt = performance.now();
     for (const { session } of this.host.open()) session.ping().catch(() => undefined);
-  }
-
-  private countPlaces(): Map<string, number> {
-    const places = new Map<string, number>();
-    const byHome = new Map<string, number>();
-    const staged = [...this.entries.values()].filter(({ phase }) => phase === 'staged');
-    for (const { uuid, nodes } of staged.sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1))) {
-      const home = nodes.join(' ');
-      const place = (byHome.get(home) ?? 0) + 1;
-      byHome.set(home, place);
-      places.set(uuid, place);
-    }
-    return places;
   }
 
   private look({ node, session }: OpenNode): NodeLook {
@@ -763,29 +692,12 @@ export class Staging {
 
   /** Whether a home that was full has room for many again: a few would not be worth a look at all that waits. */
   private isHalfEmpty({ nodes }: Home): boolean {
-    const left = nodes.reduce((sum, { node }) => sum + (this.amounts.get(node)?.count ?? 0), 0);
+    const left = nodes.reduce((sum, { node }) => sum + this.entries.amount(node).count, 0);
     return left <= MOST_STAGED / 2;
   }
-}
-
-/** What a node is asked for by; where its place there is not known the node looks for its UUID. */
-function folderOf({ name, uuid }: Pick<Entry, 'name' | 'uuid'>): string {
-  return name ?? `0.0.${rankUuid(uuid, 0)}`;
-}
-
-/** Devices, or CPUs for a job without. */
-function weightOf({ demand }: JobRecord): number {
-  const [first] = demand.alternatives;
-  return first?.gpu?.count ?? first?.cpus ?? 1;
 }
 
 /** Whether a node could start the job by itself. */
 export function isStageable({ demand, held, cancelling, spec }: JobRecord): boolean {
   return demand.numNodes === 1 && held !== true && cancelling !== true && spec.phase === undefined;
-}
-
-function ordinal(n: number): string {
-  const tens = n % 100;
-  const suffix = tens > 10 && tens < 14 ? 'th' : (['th', 'st', 'nd', 'rd'][n % 10] ?? 'th');
-  return `${n}${suffix}`;
 }
