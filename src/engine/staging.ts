@@ -5,6 +5,7 @@ import { Arrivals } from './arrivals';
 import { differ, homesOf, MOST_STAGED, type Home, type NodeLook } from './homes';
 import { rankUuid } from './jobRun';
 import { folderOf, newEntry, StagedJobs, weightOf, type Entry } from './stagedJobs';
+import { planStaging } from './stagingPlan';
 import { wantClass, wantKey, wantLine } from './want';
 
 /** What staging needs from its cluster. */
@@ -55,8 +56,6 @@ export interface OpenNode {
 
 // Requests under way at a time, so that a cancel never waits behind a thousand of them.
 const WINDOW = 16;
-// So many that cannot be staged now are passed over in one look at the queue.
-const LOOK = 2_000;
 // How soon staging is tried again after the store could not take it.
 const RETRY_MS = 2_000;
 // A node takes a client that was silent for 45 s for gone (client_here in sh/walk.sh).
@@ -302,27 +301,29 @@ export class Staging {
 
   /** Assigns what waits to homes, renames what has got another place, and takes back what `recheck` nodes have no more. */
   private lookThrough(homes: readonly Home[], recheck: readonly NodeLook[] | undefined): void {
-    let gang = false;
-    let passed = 0;
-    // One that comes after a job which is assigned only later in this look.
-    let early = false;
-    const renames = new Map<Home, [string, string][]>();
-    for (const record of this.host.waiting()) {
-      const behind = gang;
-      if (record.demand.numNodes > 1 && record.held !== true) gang = true;
-      const entry = this.entries.get(record.uuid);
-      if (entry && recheck && this.isOutdated(entry, record, recheck)) this.recall(entry.uuid);
-      else if (entry) this.rename(entry, record, behind, homes, renames);
-      else if (passed++ > LOOK || homes.every((home) => home.full)) break;
-      else if (!isStageable(record) || this.spoiled.has(record.uuid) || this.host.isPaused(record.uuid))
-        continue;
-      else if (this.assign(record, homes, behind)) {
-        passed--;
-        if (early) this.requeued();
-      } else early ||= this.host.unfinished(record.uuid).length > 0;
+    const { host } = this;
+    const { outdated, turned, renames, assigned, again } = planStaging({
+      waiting: host.waiting(),
+      homes,
+      entry: (uuid) => this.entries.get(uuid),
+      isOutdated: (entry, record) => recheck !== undefined && this.isOutdated(entry, record, recheck),
+      isFree: (record) =>
+        isStageable(record) && !this.spoiled.has(record.uuid) && !host.isPaused(record.uuid),
+      unfinished: (uuid) => host.unfinished(uuid),
+      nodeOf: (uuid) => host.nodeOf(uuid),
+    });
+    for (const { uuid } of outdated) this.recall(uuid);
+    for (const entry of turned) entry.reserved = !entry.reserved;
+    for (const entry of assigned) {
+      if (entry.files) this.arrivals.expect(entry);
+      this.entries.add(entry);
+      this.queue.push(entry);
     }
-    for (const [home, names] of renames) {
+    if (again) this.requeued();
+    for (const [home, renamed] of renames) {
+      for (const { entry, to } of renamed) entry.name = to;
       this.tellOfUs();
+      const names = renamed.map(({ from, to }) => [from, to] as const);
       home.nodes[0]?.session.rekey(names).catch(() => undefined);
       this.entries.moved();
     }
@@ -338,56 +339,6 @@ export class Staging {
     return record.after === undefined && entry.name?.split('.')[1] !== wantClass(record.cluster, want, []);
   }
 
-  /** A staged job whose place has changed gets its new name. */
-  private rename(
-    entry: Entry,
-    record: JobRecord,
-    reserved: boolean,
-    homes: readonly Home[],
-    renames: Map<Home, [string, string][]>,
-  ): void {
-    entry.reserved = reserved;
-    if (entry.phase !== 'staged' || entry.name === undefined || entry.recall) return;
-    const home = homes.find(({ nodes }) => nodes.some(({ node }) => entry.nodes.includes(node)));
-    const name = `${wantKey(record, reserved)}${entry.name.slice(entry.name.indexOf('.'))}`;
-    if (!home || name === entry.name) return;
-    renames.set(home, [...(renames.get(home) ?? []), [entry.name, name]]);
-    entry.name = name;
-  }
-
-  /** Gives a job to the home that will be free for it first, as far as that can be known. */
-  private assign(record: JobRecord, homes: readonly Home[], reserved: boolean): boolean {
-    const before = this.host.unfinished(record.uuid);
-    const able = homes.filter(
-      (home) =>
-        !home.full &&
-        before.every((other) => this.isOn(other, home)) &&
-        home.nodes.some(({ want }) => want(record) !== undefined),
-    );
-    const [best] = able.sort((a, b) => a.load - b.load);
-    if (!best) return false;
-    const weight = weightOf(record);
-    best.add({ count: 1, weight });
-    const nodes = best.nodes.filter(({ want }) => want(record) !== undefined).map(({ node }) => node);
-    const { uuid, spec } = record;
-    const files = spec.snapshot !== undefined;
-    const entry = newEntry({
-      uuid,
-      weight,
-      nodes,
-      phase: 'planned',
-      recall: false,
-      reserved,
-      home: best.id,
-      key: wantKey(record, false),
-      files,
-    });
-    if (files) this.arrivals.expect(entry);
-    this.entries.add(entry);
-    this.queue.push(entry);
-    return true;
-  }
-
   /** A job has been sent, or will not be: those may follow that come after it. */
   private passed(entry: Entry): void {
     // When whoever gave it up has gone on with it.
@@ -397,13 +348,6 @@ export class Staging {
   /** Whether what it waited for is dispatched instead, and still on its way: then it is planned anew when that is there. */
   private overtakes({ waited, nodes }: Entry): boolean {
     return waited && nodes.some((node) => this.host.arriving(node));
-  }
-
-  /** Whether a job that is waited for ends where this home sees it. */
-  private isOn(uuid: string, home: Home): boolean {
-    const entry = this.entries.get(uuid);
-    const node = this.host.nodeOf(uuid);
-    return home.nodes.some((other) => other.node === node || entry?.nodes.includes(other.node) === true);
   }
 
   private send(): void {
