@@ -4,6 +4,7 @@ import type { JobRecord } from '../queue';
 import { Arrivals } from './arrivals';
 import { differ, homesOf, MOST_STAGED, type Home, type NodeLook } from './homes';
 import { rankUuid } from './jobRun';
+import { Presence } from './presence';
 import { folderOf, newEntry, StagedJobs, weightOf, type Entry } from './stagedJobs';
 import { planStaging } from './stagingPlan';
 import { wantClass, wantKey, wantLine } from './want';
@@ -58,8 +59,6 @@ export interface OpenNode {
 const WINDOW = 16;
 // How soon staging is tried again after the store could not take it.
 const RETRY_MS = 2_000;
-// A node takes a client that was silent for 45 s for gone (client_here in sh/walk.sh).
-const HEARD_MS = 15_000;
 
 /**
  * Jobs that wait on the nodes themselves, and start there also while no client is on: every waiting job for one node is
@@ -77,6 +76,7 @@ export class Staging {
   };
   private readonly queue: Entry[] = [];
   private readonly arrivals = new Arrivals();
+  private readonly presence: Presence;
   private readonly recalls = new Set<Entry>();
   /** Sessions that were asked for all that their nodes have. */
   private readonly met = new WeakSet<AgentSession>();
@@ -89,17 +89,16 @@ export class Staging {
   private recheck = true;
   /** Jobs that no node takes: they are dispatched, and fail with the reason. */
   private readonly spoiled = new Set<string>();
-  /** When nodes were last told that a client is there; ms of `performance.now`. */
-  private heardAt = Number.NEGATIVE_INFINITY;
   private timer: NodeJS.Immediate | undefined;
-  private readonly heard: NodeJS.Timeout;
   private waiters: (() => void)[] = [];
   private resting: NodeJS.Timeout | undefined;
   private closed = false;
 
   constructor(private readonly host: StagingHost) {
-    this.heard = setInterval(() => this.beHeard(), HEARD_MS);
-    this.heard.unref();
+    this.presence = new Presence({
+      sessions: () => host.open().map(({ session }) => session),
+      isReserved: () => this.entries.all().some(({ name }) => name?.split('.')[0]?.endsWith('a') === true),
+    });
   }
 
   /** A job of the store that was staged when the last engine stopped; it is asked for when its nodes are reached. */
@@ -265,7 +264,7 @@ export class Staging {
   close(): void {
     this.closed = true;
     clearImmediate(this.timer);
-    clearInterval(this.heard);
+    this.presence.close();
     clearTimeout(this.resting);
   }
 
@@ -322,7 +321,7 @@ export class Staging {
     if (again) this.requeued();
     for (const [home, renamed] of renames) {
       for (const { entry, to } of renamed) entry.name = to;
-      this.tellOfUs();
+      this.presence.renew();
       const names = renamed.map(({ from, to }) => [from, to] as const);
       home.nodes[0]?.session.rekey(names).catch(() => undefined);
       this.entries.moved();
@@ -443,7 +442,7 @@ export class Staging {
     entry.phase = 'sent';
     entry.want = want;
     entry.via = via.session;
-    if (entry.reserved) this.tellOfUs();
+    if (entry.reserved) this.presence.renew();
     const { snapshot, timeoutS, retries, run = 'true' } = record.spec;
     try {
       const answering = via.session.stage({
@@ -607,20 +606,6 @@ export class Staging {
   private async kick(): Promise<void> {
     this.unkicked = false;
     await Promise.allSettled(this.host.open().map(({ session }) => session.kick()));
-  }
-
-  private beHeard(): void {
-    if (this.entries.all().some(({ name }) => name?.split('.')[0]?.endsWith('a'))) this.ping();
-  }
-
-  /** Before something is reserved for us: a node that has not heard of a client for long would start it. */
-  private tellOfUs(): void {
-    if (performance.now() - this.heardAt > HEARD_MS / 3) this.ping();
-  }
-
-  private ping(): void {
-    this.heardAt = performance.now();
-    for (const { session } of this.host.open()) session.ping().catch(() => undefined);
   }
 
   private look({ node, session }: OpenNode): NodeLook {
