@@ -11,6 +11,7 @@ import { isFinished, type JobRecord, type PendingReason } from '../queue';
 import { makeFolder, Store, type RepairReport, type Urgency } from '../store';
 import type { Task, Variant } from '../task';
 import { LocalTransport, SshTransport, type Channel, type Prompter, type Transport } from '../transport';
+import { Changes } from './changes';
 import { ClusterRuntime, type ClusterHost } from './clusterRuntime';
 import { Emitter } from './emitter';
 import { Endings } from './endings';
@@ -36,7 +37,6 @@ import type {
   Mount,
   MountOptions,
   NodeAtBoot,
-  QueueChange,
   Reorder,
   StaleMount,
   SubmitOptions,
@@ -82,16 +82,14 @@ export class Engine {
   private readonly removing = new Set<ClusterRuntime>();
   private readonly neighbours = new Neighbours();
   private readonly groups = new Map<string, Groups>();
-  private readonly change = new Emitter<QueueChange>();
+  private readonly changes = new Changes((cluster) => this.neighbours.of(cluster));
   private readonly trouble = new Emitter<Error>();
-  private dirty = this.nothing();
   private readonly history: History;
   private readonly logLimits: LogLimits;
   private readonly logs: JobLogs;
   private readonly placer: MountPlacer;
   private readonly endings: Endings;
   private readonly submissions: Submissions;
-  private flushing = false;
   private closing: Promise<void> | undefined;
   private closed = false;
 
@@ -107,9 +105,8 @@ export class Engine {
       needed: () => this.needed(),
       archived: (jobs) => {
         for (const job of jobs) {
-          this.touch(job.cluster);
+          this.changes.archive(job);
           this.groups.get(job.cluster)?.moved(job, job.status, undefined);
-          this.dirty.archived.push(job);
         }
       },
       failed: (error) => this.complain(error),
@@ -130,7 +127,7 @@ export class Engine {
         this.clusters.get(cluster.definition.name) === cluster && !this.removing.has(cluster),
       groups: (name) => this.groups.get(name),
       job: (cluster, id) => this.job(cluster, id).record,
-      touch: (cluster, record) => this.touch(cluster, record),
+      touch: (cluster, record) => this.changes.touch(cluster, record),
       complain: (error) => this.complain(error),
     });
     this.endings = new Endings(store, (before, record) => {
@@ -152,7 +149,7 @@ export class Engine {
   }
 
   /** Changes, gathered: listeners are called once for all that happened in one turn. */
-  readonly onDidChange = this.change.on;
+  readonly onDidChange = this.changes.on;
   /** What went wrong where nobody waited for an answer, e.g. the disk of the store. */
   readonly onTrouble = this.trouble.on;
 
@@ -223,7 +220,7 @@ export class Engine {
       .flatMap((id) => this.store.job(cluster, id) ?? []);
     const records = [...newest, ...older];
     const groups = this.groups.get(cluster);
-    if (records.filter((record) => groups?.meet(record)).length > 0) this.touch(cluster);
+    if (records.filter((record) => groups?.meet(record)).length > 0) this.changes.touch(cluster);
     return records.map((record) => this.viewOf(record));
   }
 
@@ -292,7 +289,7 @@ export class Engine {
       throw error;
     }
     runtime.want();
-    this.touch(definition.name);
+    this.changes.touch(definition.name);
   }
 
   /**
@@ -339,7 +336,7 @@ export class Engine {
     } finally {
       this.removing.delete(cluster);
     }
-    this.touch(name);
+    this.changes.touch(name);
     await cluster.leave(jobs);
     cluster.close();
   }
@@ -400,7 +397,7 @@ export class Engine {
   }
 
   private async storeDefinition({ definition }: ClusterRuntime): Promise<void> {
-    this.touch(definition.name);
+    this.changes.touch(definition.name);
     await this.store.putCluster({ name: definition.name, definition: JSON.stringify(definition) });
   }
 
@@ -534,7 +531,7 @@ export class Engine {
   /** Looks at every node of a cluster afresh. */
   async refresh(cluster: string): Promise<void> {
     await this.cluster(cluster).refresh();
-    this.touch(cluster);
+    this.changes.touch(cluster);
   }
 
   /** True while a job waits or runs anywhere. */
@@ -563,6 +560,7 @@ export class Engine {
   private async closeDown(): Promise<void> {
     await Promise.all([...this.clusters.values()].map((cluster) => cluster.finishStarts(FINISH_MS)));
     this.closed = true;
+    this.changes.close();
     this.logs.stopKeeping();
     for (const cluster of this.clusters.values()) cluster.close();
     await this.history.close();
@@ -619,7 +617,7 @@ export class Engine {
         }
         return undefined;
       },
-      changed: (record) => this.touch(name, record),
+      changed: (record) => this.changes.touch(name, record),
       attached: (node, session) => {
         this.neighbours.met(name, session.node);
         this.logs.attach(node, session);
@@ -677,32 +675,12 @@ export class Engine {
   }
 
   private changed(before: JobRecord, record: JobRecord, patch: JobPatch): void {
-    this.touch(record.cluster, record);
+    this.changes.touch(record.cluster, record);
     this.logs.changed(before, record, patch);
   }
 
   private found(uuid: string): JobRecord | undefined {
     return this.closed ? undefined : this.store.jobByUuid(uuid);
-  }
-
-  private touch(cluster: string, record?: JobRecord): void {
-    this.dirty.clusters.add(cluster);
-    // They show too whose a device is.
-    for (const other of this.neighbours.of(cluster)) this.dirty.clusters.add(other);
-    if (record) this.dirty.jobs.set(record.uuid, record);
-    if (this.flushing) return;
-    this.flushing = true;
-    setImmediate(() => {
-      const { clusters, jobs, archived } = this.dirty;
-      this.dirty = this.nothing();
-      this.flushing = false;
-      if (this.closed) return;
-      this.change.fire({ clusters, jobs: [...jobs.values()], ...(archived.length > 0 ? { archived } : {}) });
-    });
-  }
-
-  private nothing(): { clusters: Set<string>; jobs: Map<string, JobRecord>; archived: JobRecord[] } {
-    return { clusters: new Set(), jobs: new Map(), archived: [] };
   }
 
   private needed(): Set<string> {
