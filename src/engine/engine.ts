@@ -28,6 +28,7 @@ import { Neighbours } from './neighbours';
 import { loginOf } from './login';
 import type { LogMirror } from './logMirror';
 import { MountPlacer } from './mounts';
+import { reached } from './reached';
 import { SecretBox } from './secrets';
 import { Submissions } from './submissions';
 import type {
@@ -410,7 +411,7 @@ export class Engine {
     const { record } = await this.find(request.cluster, request.id);
     const runtime = this.cluster(request.cluster);
     const exec = async (node: string, command: string): Promise<Channel> => {
-      await this.reached(runtime, node, watcher.signal);
+      await reached(runtime, node, this.onDidChange, watcher.signal);
       return runtime.exec(node, command);
     };
     return fetchOutputs(record, request, exec, watcher);
@@ -422,11 +423,10 @@ export class Engine {
    */
   resumeAtBoot(name: string, on: boolean): Promise<NodeAtBoot[]> {
     const cluster = this.cluster(name);
-    const never = new AbortController().signal;
     return Promise.all(
       cluster.definition.nodes.map(async ({ name: node }): Promise<NodeAtBoot> => {
         try {
-          await this.reached(cluster, node, never);
+          await reached(cluster, node, this.onDidChange);
           const session = cluster.session(node);
           if (!session) return { node, trouble: 'the connection is gone' };
           return { node, way: await session.atBoot(on ? 'on' : 'off') };
@@ -435,29 +435,6 @@ export class Engine {
         }
       }),
     );
-  }
-
-  /** Resolves when a node can be talked to. @throws QueueError `outputs` when it cannot */
-  private reached(runtime: ClusterRuntime, node: string, signal: AbortSignal): Promise<void> {
-    runtime.want(true);
-    return new Promise((resolve, reject) => {
-      const end = (work: () => void): void => {
-        stop();
-        signal.removeEventListener('abort', abort);
-        work();
-      };
-      const abort = (): void => end(() => reject(new Error('given up')));
-      const check = (): void => {
-        const link = runtime.linkState(node);
-        if (runtime.session(node)) end(resolve);
-        else if (link.state === 'down')
-          end(() => reject(new QueueError('outputs', `${node} cannot be reached: ${link.message}`)));
-      };
-      const stop = this.onDidChange(check);
-      signal.addEventListener('abort', abort, { once: true });
-      if (signal.aborted) abort();
-      else check();
-    });
   }
 
   /** Queues a job once more, as it was: the same text, values and demand, on its cluster. @throws as `submit` */
