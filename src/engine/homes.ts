@@ -1,7 +1,7 @@
 import type { NodeDefinition } from '../cluster';
 import type { AgentSession } from '../node';
 import type { JobRecord } from '../queue';
-import { wantLine } from './want';
+import { wantLine, type WantNode } from './want';
 
 /** So many jobs wait on one home at a time; the others follow when these have gone down to half. */
 export const MOST_STAGED = 1_000;
@@ -24,6 +24,11 @@ export interface NodeLook {
   readonly usable: boolean;
   /** Its home may not be given jobs yet. */
   readonly arriving: boolean;
+}
+
+/** The nodes, as the `want` files of jobs know them. */
+export function wantNodes(nodes: readonly NodeLook[]): WantNode[] {
+  return nodes.flatMap(({ definition, session }) => (definition ? [{ definition, id: session.node }] : []));
 }
 
 /** Whether anything has changed from one look at the nodes to the other. */

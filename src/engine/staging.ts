@@ -2,12 +2,12 @@ import type { ClusterDefinition } from '../cluster';
 import { SessionClosedError, type AgentSession, type NodeJobState } from '../node';
 import type { JobRecord } from '../queue';
 import { Arrivals } from './arrivals';
-import { differ, homesOf, MOST_STAGED, type Home, type NodeLook } from './homes';
+import { differ, homesOf, MOST_STAGED, wantNodes, type Home, type NodeLook } from './homes';
 import { rankUuid } from './jobRun';
 import { Presence } from './presence';
 import { folderOf, newEntry, StagedJobs, weightOf, type Entry } from './stagedJobs';
 import { planStaging } from './stagingPlan';
-import { wantClass, wantKey, wantLine } from './want';
+import { wantClass, wantKey, wantText } from './want';
 
 /** What staging needs from its cluster. */
 export interface StagingHost {
@@ -290,7 +290,7 @@ export class Staging {
         (node) => this.entries.amount(node),
       );
       if (homes.length > 0) {
-        this.lookThrough(homes, this.recheck ? nodes : undefined);
+        this.lookThrough(homes, this.recheck ? nodes : []);
         this.recheck = false;
       }
       this.looked = { nodes, full: homes.filter((home) => home.full) };
@@ -299,13 +299,13 @@ export class Staging {
   }
 
   /** Assigns what waits to homes, renames what has got another place, and takes back what `recheck` nodes have no more. */
-  private lookThrough(homes: readonly Home[], recheck: readonly NodeLook[] | undefined): void {
+  private lookThrough(homes: readonly Home[], recheck: readonly NodeLook[]): void {
     const { host } = this;
     const { outdated, turned, renames, assigned, again } = planStaging({
       waiting: host.waiting(),
       homes,
       entry: (uuid) => this.entries.get(uuid),
-      isOutdated: (entry, record) => recheck !== undefined && this.isOutdated(entry, record, recheck),
+      recheck,
       isFree: (record) =>
         isStageable(record) && !this.spoiled.has(record.uuid) && !host.isPaused(record.uuid),
       unfinished: (uuid) => host.unfinished(uuid),
@@ -326,16 +326,6 @@ export class Staging {
       home.nodes[0]?.session.rekey(names).catch(() => undefined);
       this.entries.moved();
     }
-  }
-
-  /** Whether its nodes were told of devices that they do not have any more, or have under other numbers. */
-  private isOutdated(entry: Entry, record: JobRecord, nodes: readonly NodeLook[]): boolean {
-    const mine = nodes.filter(({ node }) => entry.nodes.includes(node));
-    if (entry.phase !== 'staged' || entry.recall || mine.length < entry.nodes.length) return false;
-    const want = this.wantOf(entry, record, mine);
-    if (entry.want !== undefined) return entry.want !== want;
-    // What it still waited for when an earlier engine staged it is not known, and is in the class too.
-    return record.after === undefined && entry.name?.split('.')[1] !== wantClass(record.cluster, want, []);
   }
 
   /** A job has been sent, or will not be: those may follow that come after it. */
@@ -435,7 +425,8 @@ export class Staging {
     via: OpenNode,
     open: readonly OpenNode[],
   ): Promise<void> {
-    const want = this.wantOf(entry, record, open);
+    const looks = open.map((one) => this.look(one));
+    const want = wantText(wantNodes(looks), record.demand);
     const after = this.host.unfinished(entry.uuid).map((uuid) => rankUuid(uuid, 0));
     const folder = `${wantClass(record.cluster, want, after)}.${rankUuid(entry.uuid, 0)}`;
     entry.name = `${wantKey(record, entry.reserved)}.${folder}`;
@@ -474,15 +465,6 @@ export class Staging {
   private blame({ uuid }: Entry, node: string, session: AgentSession, error: unknown): void {
     if (!this.host.open().some((other) => other.session === session)) return;
     if (this.host.blame(uuid, node, error) !== undefined) this.spoiled.add(uuid);
-  }
-
-  private wantOf(entry: Entry, record: JobRecord, open: readonly OpenNode[]): string {
-    const { nodes } = this.host.definition();
-    const lines = open.flatMap(({ node, session }) => {
-      const definition = nodes.find(({ name }) => name === node && entry.nodes.includes(node));
-      return (definition && wantLine({ definition, id: session.node }, record.demand)) ?? [];
-    });
-    return lines.map((line) => `${line}\n`).join('');
   }
 
   /** Asks at once for what is to be taken back: one message per home, however many that are. */

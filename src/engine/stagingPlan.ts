@@ -1,7 +1,7 @@
 import type { JobRecord } from '../queue';
-import type { Home } from './homes';
+import { wantNodes, type Home, type NodeLook } from './homes';
 import { newEntry, weightOf, type Entry } from './stagedJobs';
-import { wantKey } from './want';
+import { wantClass, wantKey, wantText } from './want';
 
 /** What a look at the queue goes by. */
 export interface QueueLook {
@@ -11,8 +11,8 @@ export interface QueueLook {
   readonly homes: readonly Home[];
   /** What is known of a job that is on nodes, or on its way there. */
   entry(uuid: string): Entry | undefined;
-  /** Whether a job is staged by what is not so any more. */
-  isOutdated(entry: Entry, record: JobRecord): boolean;
+  /** Nodes of which it is looked whether jobs are staged there by what is not so any more. */
+  readonly recheck: readonly NodeLook[];
   /** Whether a job that is nowhere yet may be staged now. */
   isFree(record: JobRecord): boolean;
   /** What a waiting job still waits for. */
@@ -58,7 +58,7 @@ export function planStaging(look: QueueLook): StagingPlan {
     const behind = gang;
     if (record.demand.numNodes > 1 && record.held !== true) gang = true;
     const entry = look.entry(record.uuid);
-    if (entry && look.isOutdated(entry, record)) outdated.push(entry);
+    if (entry && isOutdated(entry, record, look.recheck)) outdated.push(entry);
     else if (entry) {
       if (entry.reserved !== behind) turned.push(entry);
       const renamed = rename(entry, record, behind);
@@ -76,6 +76,17 @@ export function planStaging(look: QueueLook): StagingPlan {
     }
   }
   return { outdated, turned, renames, assigned: [...assigned.values()], again };
+}
+
+/** Whether its nodes were told of devices that they do not have any more, or have under other numbers. */
+function isOutdated(entry: Entry, record: JobRecord, nodes: readonly NodeLook[]): boolean {
+  if (nodes.length === 0 || entry.phase !== 'staged' || entry.recall) return false;
+  const mine = nodes.filter(({ node }) => entry.nodes.includes(node));
+  if (mine.length < entry.nodes.length) return false;
+  const want = wantText(wantNodes(mine), record.demand);
+  if (entry.want !== undefined) return entry.want !== want;
+  // What it still waited for when an earlier engine staged it is not known, and is in the class too.
+  return record.after === undefined && entry.name?.split('.')[1] !== wantClass(record.cluster, want, []);
 }
 
 function rename(entry: Entry, record: JobRecord, reserved: boolean): Rename | undefined {

@@ -32,6 +32,14 @@ export function wantLine({ definition, id }: WantNode, demand: JobDemand): strin
   return [id, inventory.ip, cpus, kib, ...alternatives.map(({ text }) => text)].join(' ');
 }
 
+/** A staged job's `want` file: a line for each of the nodes that can run it. */
+export function wantText(nodes: readonly WantNode[], demand: JobDemand): string {
+  return nodes
+    .flatMap((node) => wantLine(node, demand) ?? [])
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
 /** Names a class of staged jobs: those of one class all fit a node or none does. */
 export function wantClass(cluster: string, want: string, after: readonly string[]): string {
   return createHash('sha256')

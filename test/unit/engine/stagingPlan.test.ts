@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { Home, MOST_STAGED } from '../../../src/engine/homes';
+import { Home, MOST_STAGED, wantNodes, type NodeLook } from '../../../src/engine/homes';
 import { newEntry, type Entry } from '../../../src/engine/stagedJobs';
 import { planStaging, type QueueLook, type StagingPlan } from '../../../src/engine/stagingPlan';
-import { wantKey } from '../../../src/engine/want';
+import { wantClass, wantKey, wantText } from '../../../src/engine/want';
 import type { AgentSession } from '../../../src/node';
 import type { JobRecord } from '../../../src/queue';
 import { aJob } from '../store/builders';
@@ -43,7 +43,7 @@ describe('a look at the queue', () => {
     entries = [];
     look = {
       homes: [aHome(['a']), aHome(['b'])],
-      isOutdated: () => false,
+      recheck: [],
       isFree: ({ demand }) => demand.numNodes === 1,
       unfinished: () => [],
       nodeOf: () => undefined,
@@ -127,12 +127,54 @@ describe('a look at the queue', () => {
     assert.deepEqual([...renames], []);
   });
 
-  it('takes back what is outdated, and gives it to nobody', () => {
+  describe('where what nodes have may have changed', () => {
     const one = aJob(1);
-    entries = [staged(one, 'a')];
-    look = { ...look, isOutdated: (entry) => entry === entries[0] };
-    const { outdated, assigned, renames } = plan({ ...one, order: 9 });
-    assert.deepEqual([outdated, assigned, [...renames]], [entries, [], []]);
+    const aLook = (index: number): NodeLook => ({
+      node: 'a',
+      session: { node: 'box' } as unknown as AgentSession,
+      definition: {
+        name: 'a',
+        inventory: {
+          cpus: 8,
+          memoryMiB: 0,
+          ip: '',
+          devices: [0, index].map((at) => ({ index: at, name: 'V100', lease: `GPU-${at}` })),
+        },
+      },
+      usable: true,
+      arriving: false,
+    });
+    const want = wantText(wantNodes([aLook(1)]), one.demand);
+
+    it('takes back what was told of other devices, and gives it to nobody', () => {
+      entries = [staged(one, 'a', { want })];
+      look = { ...look, recheck: [aLook(2)] };
+      const { outdated, assigned, renames } = plan({ ...one, order: 9 });
+      assert.deepEqual([outdated, assigned, [...renames]], [entries, [], []]);
+    });
+
+    it('leaves what is as it was, comes back already, or is on nodes that cannot all be asked', () => {
+      const isTaken = (entry: Entry, ...recheck: NodeLook[]): boolean => {
+        entries = [entry];
+        look = { ...look, recheck };
+        return plan(one).outdated.length > 0;
+      };
+      assert.equal(isTaken(staged(one, 'a', { want: 'another' }), aLook(1)), true);
+      assert.equal(isTaken(staged(one, 'a', { want }), aLook(1)), false);
+      assert.equal(isTaken(staged(one, 'a', { want: 'another' })), false);
+      assert.equal(isTaken(staged(one, 'a', { want: 'another', recall: true }), aLook(1)), false);
+      assert.equal(isTaken(staged(one, 'a', { want: 'another', phase: 'sent' }), aLook(1)), false);
+      assert.equal(isTaken(staged(one, 'a', { want: 'another', nodes: ['a', 'b'] }), aLook(1)), false);
+    });
+
+    it('knows by its class what an earlier engine has staged, unless it came after others', () => {
+      look = { ...look, recheck: [aLook(1)] };
+      entries = [staged(one, 'a')];
+      assert.deepEqual(plan(one).outdated, entries);
+      assert.deepEqual(plan({ ...one, after: ['u'] }).outdated, []);
+      entries = [staged(one, 'a', { name: `key.${wantClass('lab', want, [])}.uuid-1-0` })];
+      assert.deepEqual(plan(one).outdated, []);
+    });
   });
 
   it('keeps a job with what it comes after', () => {
