@@ -1,6 +1,6 @@
 import { cursorAt, type Cursor } from './cursor';
 import { inWords } from './reference';
-import type { Field, ObjectShape, Shape } from './shape';
+import type { Field, FieldTable, ObjectShape, Shape } from './shape';
 import type { Span } from './tree';
 
 /** GPUs of one kind on all clusters that are known. */
@@ -58,7 +58,7 @@ function fields(text: string, cursor: Cursor): Completion[] {
   const hasColon = /^\s*:/.test(text.slice(cursor.word.end, cursor.word.end + 20));
   return objects.flatMap((shape) =>
     Object.entries(shape.fields)
-      .filter(([name, field]) => !field.internal && !cursor.taken.includes(name))
+      .filter(([name, field]) => !field.internal && !isTaken(name, field, shape, cursor.taken))
       .map(([name, field], index) => ({
         label: name,
         kind: 'field' as const,
@@ -70,6 +70,21 @@ function fields(text: string, cursor: Cursor): Completion[] {
         ...cursor.word,
       })),
   );
+}
+
+/** Whether a field is there, by this name or by another. */
+function isTaken(
+  name: string,
+  field: Field,
+  { fields: table }: ObjectShape,
+  taken: readonly string[],
+): boolean {
+  const first = field.aliasOf ?? name;
+  return taken.some((other) => other === name || other === first || aliasOf(table, other) === first);
+}
+
+function aliasOf(table: FieldTable, name: string): string | undefined {
+  return Object.hasOwn(table, name) ? table[name]?.aliasOf : undefined;
 }
 
 /** What follows the colon: a place for a value, or an indented line for what goes inside. */

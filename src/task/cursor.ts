@@ -218,7 +218,7 @@ function wordAround(text: string, start: number, offset: number, part: RegExp): 
 
 /** Keys of the mapping around a line, on both sides of it. */
 function siblings(text: string, offset: number, line: Line, above: readonly string[]): string[] {
-  const below = text.slice(lineEnd(text, offset)).split('\n').slice(1, 200);
+  const below = text.slice(lineEnd(text, offset)).split(/\r?\n/).slice(1, 200);
   const keys: string[] = [];
   // A dash on the cursor's own line opens the mapping.
   for (const [lines, open] of [

@@ -46,6 +46,20 @@ describe('completion', () => {
     assert.deepEqual(labels('¦').slice(0, 3), ['name', 'workdir', 'num_nodes']);
   });
 
+  it('knows what is there in a file with Windows line ends', () => {
+    for (const text of [
+      'name: a\n¦\nrun: x\nsetup: y\n',
+      'resources:\n  ¦\n  memory: 8\n  accelerators: V100\nrun: x\n',
+    ])
+      assert.deepEqual(labels(text.replaceAll('\n', '\r\n')), labels(text), text);
+  });
+
+  it('offers no second name of a field that is there', () => {
+    assert.ok(!labels('resources:\n  accelerators: V100\n  ¦\n').includes('gpus'));
+    assert.ok(!labels('resources: {gpus: V100, ¦}\n').includes('accelerators'));
+    assert.ok(!labels('resources:\n  any_of:\n    - ¦\n      gpus: V100\n').includes('accelerators'));
+  });
+
   it('offers the fields of resources, also in alternatives and in a flow', () => {
     for (const text of [
       'resources:\n  ¦\n',
