@@ -39,7 +39,7 @@ export function parseTask(text: string): ParsedTask {
 
 function isTaskDocument(tree: TreeNode, problems: ProblemList): tree is MapNode {
   if (tree.kind === 'map') return true;
-  const message = 'A task file is a list of fields such as `run: python train.py`; this is something else.';
+  const message = `A task file is fields with their values, such as \`run: python train.py\`; this is a ${tree.kind === 'list' ? 'list' : 'text'}.`;
   problems.error(tree, 'not-a-task', message);
   return false;
 }

@@ -3,6 +3,7 @@ import { FIELDS } from './fields';
 import { entryLines, indentOf, lineEnd, lineStart, nextLine, restOfLine } from './lines';
 import type { Problem } from './problem';
 import { RESOURCE_FIELDS } from './resourceFields';
+import { tabAfterDash } from './tabs';
 import type { Span } from './tree';
 
 /** A syntax error in plain words, and the lines to leave out to read the rest. */
@@ -56,9 +57,11 @@ export function explain(text: string, error: SyntaxFailure, documents: readonly 
       }
       if (/at node end/.test(error.message))
         return defect(text, 'unexpected-text', restOfLine(text, at), AFTER_VALUE);
-      if (/Block scalar header/.test(error.message)) {
+      if (/Block scalar header/.test(error.message) || isAfterBar(text, at)) {
         return defect(text, 'unexpected-text', restOfLine(text, at), AFTER_BAR);
       }
+      if (/block-seq-ind on same line/.test(error.message))
+        return defect(text, 'unexpected-text', restOfLine(text, at), LIST_ON_LINE);
       break;
     default:
       if (/Flow (?:map|sequence)|end with/.test(error.message)) return unclosedBracket(text, at, documents);
@@ -70,6 +73,11 @@ const BRACKET = 'This bracket closes nothing: remove it, or open it before.';
 const COMMA = 'A comma is missing here, between two entries in brackets.';
 const AFTER_VALUE = 'The value ended before this: put all of it in one pair of quotes, or remove the rest.';
 const AFTER_BAR = 'Nothing may follow `|` or `>` on its line: the text goes on the lines below, indented.';
+const LIST_ON_LINE = 'A list begins on the line below its field, or is written in brackets: `[a, b]`.';
+
+function isAfterBar(text: string, at: number): boolean {
+  return /:[ \t]+[|>][-+0-9]*[ \t]+$/.test(text.slice(lineStart(text, at), at));
+}
 
 function defect(text: string, code: string, span: Span, message: string, fix?: Fix, leaveOut?: Span): Defect {
   const problem: Problem = {
@@ -147,6 +155,11 @@ function unclosedBracket(text: string, at: number, documents: readonly Document.
 /** Lines indented with tabs that follow one another are one defect, and one fix. */
 function tab(text: string, at: number): Defect {
   const start = lineStart(text, at);
+  const dash = /^ *(?:- *)+(?=\t)/.exec(text.slice(start, lineEnd(text, start)));
+  if (dash) {
+    const from = start + dash[0].length;
+    return { problem: tabAfterDash(from, from + indentOf(text, from)), leaveOut: entryLines(text, start) };
+  }
   let end = start;
   while (end < text.length && /^[ \t]*\t/.test(text.slice(end, lineEnd(text, end))))
     end = nextLine(text, end);
@@ -181,6 +194,8 @@ function nested(text: string, at: number): Defect {
 function badIndent(text: string, at: number, siblingLine?: number): Defect {
   const start = lineStart(text, at);
   const indent = indentOf(text, start);
+  // An eye does not see what is wrong with it.
+  if (text.slice(start, start + indent).includes('\t')) return tab(text, at);
   const content = restOfLine(text, start + indent);
   const message =
     siblingLine === undefined
@@ -231,7 +246,7 @@ function badStart(text: string, at: number): Defect {
     text,
     'bad-start',
     span,
-    `A value that starts with \`${written.charAt(0)}\` must be in quotes.`,
+    `A value that starts with ${written.startsWith('`') ? 'a backtick' : `\`${written.charAt(0)}\``} must be in quotes.`,
     fix,
   );
 }

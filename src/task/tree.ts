@@ -1,5 +1,6 @@
 import {
   isAlias,
+  isCollection,
   isMap,
   isPair,
   isScalar,
@@ -9,8 +10,10 @@ import {
   type Pair,
   type Scalar,
 } from 'yaml';
+import { lineStart } from './lines';
 import type { ProblemList } from './problems';
 import { resolvePlain, type ScalarType } from './scalar';
+import { tabAfterDash } from './tabs';
 
 /** A place in the text: UTF-16 offsets, end exclusive. */
 export interface Span {
@@ -133,9 +136,20 @@ class TreeBuilder {
     for (const item of items) {
       // `[a: 1]` is a list of one-entry maps.
       if (isPair(item)) list.items.push(this.map([item], item.key as Node));
-      else list.items.push(this.node(item as Node | null, list.start));
+      else {
+        const made = this.node(item as Node | null, list.start);
+        if (!isFlow(node)) this.checkDash(made.start);
+        list.items.push(made);
+      }
     }
     return list;
+  }
+
+  /** The yaml package itself refuses a tab there only before a mapping. */
+  private checkDash(item: number): void {
+    const line = this.text.slice(lineStart(this.text, item), item);
+    const tab = /(?<=- *)\t[\t ]*$/.exec(line);
+    if (tab) this.problems.add(tabAfterDash(item - tab[0].length, item));
   }
 
   private map(pairs: readonly Pair[], node: Node): MapNode {
@@ -155,7 +169,6 @@ class TreeBuilder {
         merges.push(value);
         continue;
       }
-      this.checkSeparator(key);
       const identity = `${key.type === 'string' ? 's' : 'x'}${key.text}`;
       if (seen.has(identity)) {
         this.problems.error(
@@ -169,16 +182,6 @@ class TreeBuilder {
     }
     this.merge(map, merges);
     return map;
-  }
-
-  /** PyYAML, and so SkyPilot, refuses a tab here; the yaml package does not. */
-  private checkSeparator(key: ScalarNode): void {
-    const tab = /^ *: *(\t[\t ]*)/.exec(this.text.slice(key.end, key.end + 80));
-    if (!tab) return;
-    const start = key.end + tab[0].length - (tab[1] ?? '').length;
-    const message = 'YAML does not allow a tab after the colon: use a space.';
-    const fix = { title: 'Change to a space', text: ' ' };
-    this.problems.error({ start, end: key.end + tab[0].length }, 'tab', message, fix);
   }
 
   private merge(map: MapNode, merges: readonly TreeNode[]): void {
@@ -197,6 +200,10 @@ class TreeBuilder {
       }
     }
   }
+}
+
+function isFlow(node: Node): boolean {
+  return isCollection(node) && node.flow === true;
 }
 
 function styleOf(scalar: Scalar.Parsed | undefined, span: Span): ScalarNode['style'] {

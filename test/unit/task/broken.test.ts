@@ -79,7 +79,7 @@ const MUTATIONS: readonly Mutation[] = [
   { code: 'unclosed-bracket', find: /(?<=accelerators: )V100:\d/, put: '[V100:1, L4' },
   { code: 'unexpected-bracket', find: /(?<=accelerators: )V100:\d/, put: '[V100:1] ]', wrong: ' ]' },
   { code: 'tab', find: /^ {2}(?=cpus)/m, put: '\t' },
-  { code: 'tab', find: /^num_nodes: /m, put: 'num_nodes:\t', wrong: '\t' },
+  { code: 'tab', find: /(?<=accelerators: )V100:\d/, put: '\n    -\tV100:1', wrong: '\t' },
   { code: 'missing-space', find: /^num_nodes: \d+/m, put: 'num_nodes:2' },
   { code: 'missing-colon', find: /^num_nodes: \d+/m, put: 'num_nodes' },
   { code: 'not-a-field', find: /^num_nodes: \d+/m, put: 'two nodes' },

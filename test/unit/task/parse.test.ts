@@ -210,9 +210,55 @@ describe('parseTask', () => {
     assert.equal(fixed('run: echo a: b\n'), 'run: "echo a: b"\n');
     assert.equal(fixed('resources:\n  accelerators: V100: 4\n'), 'resources:\n  accelerators: V100:4\n');
     assert.equal(fixed('resources:\n\tcpus: 4\n\tmemory: 8\n'), 'resources:\n  cpus: 4\n  memory: 8\n');
-    assert.equal(fixed('name:\tabc\n'), 'name: abc\n');
     assert.equal(fixed('file_mounts: {~/a: ./b/}'), 'file_mounts: {~/a: ./b}');
     assert.equal(fixed('resources: {memory: 16G}'), 'resources: {memory: 16GB}');
+  });
+
+  it('takes tabs where libyaml, and so SkyPilot, does, and points at them where it does not', () => {
+    for (const text of ['name:\tabc\n', 'resources:\t\n  cpus:\t4\n', 'resources: {cpus:\t4,\tgpus: L4}\n'])
+      assert.deepEqual(seen(text), [], text);
+    assert.deepEqual(seen('resources:\n  gpus:\n    -\tL4\n    - \tV100\n'), [
+      'error tab <\t>',
+      'error tab <\t>',
+    ]);
+    assert.deepEqual(seen('resources:\n  any_of:\n  -\tcpus: 4\n  - cpus: x\n'), [
+      'error tab <\t>',
+      'error bad-cpus <x>',
+    ]);
+    assert.equal(fixed('resources:\n  gpus:\n    -\tL4\n'), 'resources:\n  gpus:\n    - L4\n');
+    assert.equal(fixed('resources:\n  any_of:\n  -\tcpus: 4\n'), 'resources:\n  any_of:\n  - cpus: 4\n');
+  });
+
+  it('says that a script is indented with tabs', () => {
+    for (const text of [
+      'run: |\n\tif x; then\n\t\ty\n\tfi\nname: a\n',
+      'name: a\nrun: |\n\techo\n',
+      'run: |\n  a\n\tb\nname: a\n',
+      'run: |\r\n\techo\r\n\techo\r\nname: a\r\n',
+    ])
+      assert.deepEqual(seen(text), ['error tab <\t>'], JSON.stringify(text));
+    assert.equal(
+      fixed('run: |\n\tif x; then\n\t\ty\n\tfi\nname: a\n'),
+      'run: |\n  if x; then\n    y\n  fi\nname: a\n',
+    );
+  });
+
+  it('puts into words of its own what stands behind a field by mistake', () => {
+    const said = (text: string): string[] => parseTask(text).problems.map(({ message }) => message);
+    const AFTER_BAR =
+      'Nothing may follow `|` or `>` on its line: the text goes on the lines below, indented.';
+    assert.deepEqual(said('run: | echo a\n'), [AFTER_BAR]);
+    assert.deepEqual(said('run: > echo a\n  echo b\nname: x\n'), [AFTER_BAR]);
+    assert.deepEqual(said('resources: - V100\n'), [
+      'A list begins on the line below its field, or is written in brackets: `[a, b]`.',
+    ]);
+    assert.deepEqual(said('run: `date`\n'), ['A value that starts with a backtick must be in quotes.']);
+    assert.deepEqual(said('- run: a\n'), [
+      'A task file is fields with their values, such as `run: python train.py`; this is a list.',
+    ]);
+    assert.deepEqual(said('python train.py\n'), [
+      'A task file is fields with their values, such as `run: python train.py`; this is a text.',
+    ]);
   });
 
   it('warns of what SkyPilot takes but nobody means', () => {
