@@ -8,8 +8,9 @@ import { acceleratorPlaces, closest, type AcceleratorPlace, type KnownGpus, type
 export function gpuProblems(text: string, gpus: readonly KnownGpus[]): Problem[] {
   if (gpus.length === 0) return [];
   return acceleratorPlaces(text).flatMap((alternatives) => {
-    const problems = alternatives.map((place) => problemOf(place, gpus));
-    return problems.every((problem) => problem !== undefined) ? problems : [];
+    const problems = alternatives.map((place) => ({ place, problem: problemOf(place, gpus) }));
+    if (problems.some(({ problem }) => !problem)) return [];
+    return problems.flatMap(({ place, problem }) => (problem && !place.doubted ? [problem] : []));
   });
 }
 

@@ -50,7 +50,7 @@ function byName(text: string, name: string, countText: string | undefined): Pars
       flaw: { code: 'count-before-name', message, severity: 'warning', replacement },
     };
   }
-  if (/^\d+$/.test(trimmed) && countText === undefined) {
+  if (/^[\d.]+$/.test(trimmed) && countText === undefined) {
     const message = `\`${text}\` is read as the name of an accelerator: write ${FORMS}.`;
     return {
       value: { name: trimmed, count },

@@ -1,9 +1,10 @@
 import { isOwnInfra } from './cloudValues';
 import { checkScalar, fitsScalar, reportFlaw, typeInWords, wrongType } from './checkScalar';
-import { REMOVED_FIELDS } from './fields';
+import { FIELDS, REMOVED_FIELDS } from './fields';
 import type { ProblemList } from './problems';
+import { RESOURCE_FIELDS } from './resourceFields';
 import { pythonText } from './scalar';
-import type { DictShape, Field, ListShape, ObjectShape, Shape, UnionShape } from './shape';
+import type { DictShape, Field, FieldTable, ListShape, ObjectShape, Shape, UnionShape } from './shape';
 import { closest } from './suggest';
 import { isNull, type ListNode, type MapEntry, type MapNode, type ScalarNode, type TreeNode } from './tree';
 
@@ -143,6 +144,11 @@ export class ShapeChecker {
       this.problems.error(key, 'unknown-field', misplaced[key.text] ?? '');
       return;
     }
+    const elsewhere = belongsElsewhere(key.text, parentName);
+    if (elsewhere !== undefined) {
+      this.problems.error(key, 'unknown-field', elsewhere);
+      return;
+    }
     const taken = new Set(parent.entries.map((entry) => entry.key.text));
     const offered = Object.entries(shape.fields).filter(
       ([name, field]) => !field.internal && !taken.has(name),
@@ -175,6 +181,17 @@ export class ShapeChecker {
       noEffect: true,
     });
   }
+}
+
+/** What to say of a field of `resources` at the top level, or the other way round. */
+function belongsElsewhere(name: string, parentName: string): string | undefined {
+  const isFieldOf = (table: FieldTable): boolean =>
+    Object.hasOwn(table, name) && table[name]?.internal !== true;
+  if (parentName === '' && isFieldOf(RESOURCE_FIELDS))
+    return `\`${name}\` is a field of \`resources\`: write it there, indented.`;
+  if (/^resources(?:\.(?:any_of|ordered))?$/.test(parentName) && isFieldOf(FIELDS))
+    return `\`${name}\` is a field of the task: write it at the top level, without indentation.`;
+  return undefined;
 }
 
 /** Whether a value is of the kind that a shape wants, never mind what is in it. */

@@ -48,6 +48,8 @@ export function wrongType(
 function quoteFix(node: TreeNode, shape: ScalarShape | undefined) {
   if (node.kind !== 'scalar' || !shape) return undefined;
   if (shape.type === 'string' && node.style === 'plain' && node.type !== 'null') {
+    // In quotes it would be another mistake: no accelerator is called 4.
+    if (shape.check?.(node.text)) return undefined;
     return { title: 'Put it in quotes', text: JSON.stringify(node.text) };
   }
   const isNumber = shape.type === 'integer' ? /^-?[1-9]\d*$/ : /^-?\d+(?:\.\d+)?$/;
@@ -58,10 +60,14 @@ function quoteFix(node: TreeNode, shape: ScalarShape | undefined) {
   return undefined;
 }
 
+function shortened(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
+}
+
 function inWords(node: TreeNode): string {
   if (node.kind === 'map') return 'a mapping';
   if (node.kind === 'list') return 'a list';
-  const text = node.text.length > 40 ? `${node.text.slice(0, 40)}…` : node.text;
+  const text = shortened(node.text, 40);
   switch (node.type) {
     case 'null':
       return 'empty';
@@ -129,6 +135,6 @@ export function reportFlaw(problems: ProblemList, node: ScalarNode, check: Check
   const flaw = check(pythonText(node.type, node.text));
   if (!flaw) return;
   const text = flaw.replacement;
-  const fix = text === undefined ? undefined : { title: `Write \`${text}\``, text };
+  const fix = text === undefined ? undefined : { title: `Write \`${shortened(text, 60)}\``, text };
   problems.report(flaw.severity, node, flaw.code, flaw.message, fix);
 }

@@ -4,20 +4,24 @@ import type { Flaw } from './grammar';
 export const TASK_NAME = /^[a-zA-Z0-9]+(?:[._-]{1,2}[a-zA-Z0-9]+)*$/;
 export const ENV_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
+// The pattern backtracks badly on long runs of separators, which also no screen could show.
+const LONGEST_NAME = 256;
+
 /** What is wrong with a task's name; undefined when nothing is. */
 export function taskNameFlaw(name: string): Flaw | undefined {
-  // The pattern backtracks badly on long runs of separators, which also no screen could show.
-  if (name.length <= 256 && TASK_NAME.test(name)) return undefined;
+  const tooLong = name.length > LONGEST_NAME;
+  if (!tooLong && TASK_NAME.test(name)) return undefined;
   const cleaned = name
-    .slice(0, 256)
+    .slice(0, LONGEST_NAME)
     .replace(/[^a-zA-Z0-9._-]+/g, '-')
     .replace(/[._-]{3,}/g, '-')
     .replace(/^[._-]+|[._-]+$/g, '');
   return {
     code: 'bad-name',
-    message:
-      'A task name has ASCII letters, digits, `.`, `_` and `-`, starts and ends with a letter or digit, ' +
-      'and has no three separators in a row.',
+    message: tooLong
+      ? `A task name has at most ${LONGEST_NAME} characters; this one has ${name.length}.`
+      : 'A task name has ASCII letters, digits, `.`, `_` and `-`, starts and ends with a letter or digit, ' +
+        'and has no three separators in a row.',
     severity: 'error',
     ...(cleaned !== '' && { replacement: cleaned }),
   };
@@ -30,8 +34,9 @@ export function envNameFlaw(name: string): Flaw | undefined {
   return {
     code: 'bad-env-name',
     message:
-      'The name of an environment variable has letters, digits and `_`, and does not start with a digit.',
+      'The name of an environment variable has ASCII letters, digits and `_`, and does not start with a digit.',
     severity: 'error',
-    ...(cleaned !== '' && { replacement: cleaned }),
+    // Of a name in another script only underscores are left.
+    ...(/[^_]/.test(cleaned) && { replacement: cleaned }),
   };
 }

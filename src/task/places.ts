@@ -11,6 +11,8 @@ export interface AcceleratorPlace extends Span {
   readonly request: AcceleratorRequest;
   /** The whole place can be replaced by another `NAME:COUNT`. */
   readonly isText: boolean;
+  /** The check has already said that it is not written as it is meant. */
+  readonly doubted: boolean;
 }
 
 /** A path on this machine that a file refers to, with its variables filled in. */
@@ -40,13 +42,16 @@ function placesOf(resources: MapNode): AcceleratorPlace[] {
 
 function requestsOf(node: TreeNode): AcceleratorPlace[] {
   if (node.kind === 'list') return node.items.flatMap(requestsOf);
-  if (node.kind === 'scalar') return placeOf(node.text, node, node.style === 'plain');
+  // A number alone is a mistake, whatever the clusters have.
+  if (node.kind === 'scalar')
+    return node.type === 'string' ? placeOf(node.text, node, node.style !== 'block') : [];
   return node.entries.flatMap((entry) => placeOf(acceleratorEntryText(entry), entry.key, false));
 }
 
 function placeOf(text: string, span: Span, isText: boolean): AcceleratorPlace[] {
-  const { value: request } = parseAccelerator(text);
-  return request ? [{ request, isText, start: span.start, end: span.end }] : [];
+  const { value: request, flaw } = parseAccelerator(text);
+  const doubted = flaw?.code === 'count-before-name' || flaw?.code === 'stray-space';
+  return request ? [{ request, isText, doubted, start: span.start, end: span.end }] : [];
 }
 
 const URL = /^[a-z][a-z0-9+.-]*:\/\//i;

@@ -261,6 +261,44 @@ describe('parseTask', () => {
     ]);
   });
 
+  it('says where a field belongs that stands at the wrong level', () => {
+    const said = (text: string): string[] => parseTask(text).problems.map(({ message }) => message);
+    assert.deepEqual(said('accelerators: V100:4\ncpus: 4\nrun: a\n'), [
+      '`accelerators` is a field of `resources`: write it there, indented.',
+      '`cpus` is a field of `resources`: write it there, indented.',
+    ]);
+    assert.deepEqual(said('resources:\n  num_nodes: 2\n  any_of:\n    - run: x\n'), [
+      '`num_nodes` is a field of the task: write it at the top level, without indentation.',
+      '`run` is a field of the task: write it at the top level, without indentation.',
+    ]);
+    assert.deepEqual(said('_metadata: {}\n_no_missing_accel_warnings: true\n'), [
+      '`_no_missing_accel_warnings` is not a field of a task.',
+    ]);
+  });
+
+  it('does not offer quotes where they would make an accelerator of a number', () => {
+    for (const text of [
+      'resources: {gpus: 4}',
+      'resources: {accelerators: [4]}',
+      'resources: {any_of: [{gpus: 0.5}]}',
+    ]) {
+      const [only, ...more] = parseTask(text).problems;
+      assert.deepEqual([only?.code, only?.fixes, more], ['wrong-type', undefined, []], text);
+      assert.match(only?.message ?? '', /a number alone|the number/);
+    }
+    assert.match(parseTask('resources: {gpus: 4}').problems[0]?.message ?? '', /`V100:4`/);
+  });
+
+  it('says what is wrong with a name: its length, or that letters are those of ASCII', () => {
+    const flaw = (text: string) => parseTask(text).problems[0];
+    const long = flaw(`name: ${'a'.repeat(300)}\n`);
+    assert.equal(long?.message, 'A task name has at most 256 characters; this one has 300.');
+    assert.equal(long?.fixes?.[0]?.title, `Write \`${'a'.repeat(60)}…\``);
+    assert.match(flaw('envs: {größe: 1}\n')?.message ?? '', /ASCII letters/);
+    assert.equal(flaw('envs: {größe: 1}\n')?.fixes?.[0]?.text, 'gr__e');
+    assert.equal(flaw('envs: {жж: 1}\n')?.fixes, undefined);
+  });
+
   it('warns of what SkyPilot takes but nobody means', () => {
     assert.deepEqual(seen('resources: {accelerators: 4xV100}'), ['warning count-before-name <4xV100>']);
     assert.deepEqual(seen('resources: {accelerators: "V100 :8"}'), ['warning stray-space <"V100 :8">']);

@@ -33,6 +33,13 @@ describe('a task file against the clusters that are known', () => {
     assert.deepEqual(seen('resources: {gpus: V100:8}'), ['does-not-fit V100:8 V100:4']);
     assert.deepEqual(seen('resources: {gpus: L40:1}'), ['unknown-accelerator L40:1 L4:1']);
     assert.deepEqual(seen('resources: {gpus: {H100: 1}}'), ['unknown-accelerator H100']);
+    assert.deepEqual(seen('resources: {gpus: "V100:8"}'), ['does-not-fit "V100:8" V100:4']);
+    assert.deepEqual(seen("resources: {gpus: ['V100:8']}"), ["does-not-fit 'V100:8' V100:4"]);
+  });
+
+  it('is not held against them where something else is wrong with it', () => {
+    for (const text of ['resources: {gpus: 4}', 'resources: {gpus: 4xV100}', 'resources: {gpus: "H100 :1"}'])
+      assert.deepEqual(seen(text), [], text);
   });
 
   it('is left alone when one of its alternatives can be had', () => {
