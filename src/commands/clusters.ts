@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { NodeDefinition } from '../cluster';
 import { settled, until } from '../control/waiting';
+import { queueWords } from '../queue';
 import { inSshConfig, sshTerminalArguments } from '../window';
 import { targets, type Command, type CommandContext } from './context';
 import type { Queue } from '../control';
@@ -35,9 +36,8 @@ async function takeDown(queue: Queue, cluster: string): Promise<void> {
     pending + running === 0
       ? vscode.l10n.t('No job waits or runs there. What the agent left on its machines is removed.')
       : vscode.l10n.t(
-          '{0} jobs run and {1} wait there: they are cancelled first. What the agent left on its machines is removed.',
-          running,
-          pending,
+          'There are jobs ({0}): they are cancelled first. What the agent left on its machines is removed.',
+          queueWords(running, pending),
         );
   const answer = await vscode.window.showWarningMessage(
     vscode.l10n.t('Take cluster {0} down?', cluster),

@@ -2,10 +2,12 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type { Queue } from '../control';
 import { userName } from '../control/home';
+import { jobsWords } from '../queue';
 import {
   applyOverrides,
   parseSweep,
   parseTimeLimit,
+  taskNameFlaw,
   variantsOf,
   type Task,
   type TaskOverrides,
@@ -59,7 +61,9 @@ export const execManyCommand: Command = {
       ...originOf(document),
     });
     void vscode.window.showInformationMessage(
-      vscode.l10n.t('jobs {0} to {1} queued on {2}', id, id + variants.length - 1, cluster),
+      variants.length === 1
+        ? vscode.l10n.t('job {0} queued on {1}', id, cluster)
+        : vscode.l10n.t('jobs {0} to {1} queued on {2}', id, id + variants.length - 1, cluster),
     );
   },
 };
@@ -77,8 +81,7 @@ async function askVariants(file: string): Promise<Variant[] | undefined> {
       if (value.trim() === '') return undefined;
       const flaw = flawOf(() => read(value));
       if (flaw !== undefined) return flaw;
-      const { length } = read(value);
-      const message = length === 1 ? vscode.l10n.t('1 job') : vscode.l10n.t('{0} jobs', length);
+      const message = jobsWords(read(value).length);
       return { message, severity: vscode.InputBoxValidationSeverity.Info };
     },
   });
@@ -133,6 +136,7 @@ async function askOptions(task: Task): Promise<ExecOptions | undefined> {
     title,
     prompt: vscode.l10n.t('Name of the job'),
     value: task.name ?? '',
+    validateInput: (value) => (value === '' ? undefined : taskNameFlaw(value)?.message),
   });
   if (name === undefined) return undefined;
   const gpus = await vscode.window.showInputBox({

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { Received } from '../engine';
-import { bytesWords } from '../queue';
+import { bytesWords, filesWords } from '../queue';
 import type { JobElement } from '../views';
 import { targets, type Command } from './context';
 import { pickJob } from './pick';
@@ -53,7 +53,7 @@ export const fetchOutputs: Command = {
               const share = totalBytes === 0 ? 0 : Math.min(99, (bytes / totalBytes) * 100);
               progress.report({
                 increment: Math.max(0, share - shown),
-                message: vscode.l10n.t('{0}, {1} files', bytesWords(bytes), files),
+                message: `${bytesWords(bytes)}, ${filesWords(files)}`,
               });
               shown = Math.max(shown, share);
             },
@@ -69,8 +69,8 @@ export const fetchOutputs: Command = {
     const reveal = vscode.l10n.t('Open Folder');
     const answer = await vscode.window.showInformationMessage(
       vscode.l10n.t(
-        '{0} files ({1}) of job {2} are in {3}',
-        received.files,
+        received.files === 1 ? '{0} ({1}) of job {2} is in {3}' : '{0} ({1}) of job {2} are in {3}',
+        filesWords(received.files),
         bytesWords(received.bytes),
         id,
         to.fsPath,

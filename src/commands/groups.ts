@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { cancelWords } from './jobs';
 import { targets, type Command } from './context';
 
 /** Cancels a group whole, after a question. */
@@ -9,7 +10,7 @@ export const cancelGroup: Command = {
     for (const { cluster, id } of targets(context, 'group', args)) {
       const group = queue.view(cluster)?.groups?.find((one) => one.id === id);
       if (!group || group.pending + group.running === 0) continue;
-      const yes = vscode.l10n.t('Cancel {0} Jobs', group.pending + group.running);
+      const yes = cancelWords(group.pending + group.running);
       const answer = await vscode.window.showWarningMessage(
         vscode.l10n.t('Cancel all jobs of this group on {0}?', cluster),
         { modal: true },

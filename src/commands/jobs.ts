@@ -82,6 +82,11 @@ export const showOlder: Command = {
   },
 };
 
+/** The button that cancels so many jobs. */
+export function cancelWords(count: number): string {
+  return count === 1 ? vscode.l10n.t('Cancel 1 Job') : vscode.l10n.t('Cancel {0} Jobs', count);
+}
+
 export const cancelAll: Command = {
   id: 'cancelAll',
   run: async (context, ...args) => {
@@ -94,7 +99,7 @@ export const cancelAll: Command = {
         void vscode.window.showInformationMessage(vscode.l10n.t('No job waits or runs on {0}.', cluster));
         continue;
       }
-      const yes = vscode.l10n.t('Cancel {0} Jobs', live);
+      const yes = cancelWords(live);
       const answer = await vscode.window.showWarningMessage(
         vscode.l10n.t('Cancel all jobs on {0}?', cluster),
         { modal: true },

@@ -113,7 +113,10 @@ async function askWhere(queue: Queue, task: Task): Promise<Where | undefined> {
       : vscode.l10n.t('place files and set up again'),
     name,
   }));
-  const picked = await vscode.window.showQuickPick([fresh, ...known], { title });
+  const picked = await vscode.window.showQuickPick([fresh, ...known], {
+    title,
+    placeHolder: vscode.l10n.t('Cluster'),
+  });
   if (!picked) return undefined;
   if (picked.name !== undefined) return { name: picked.name, nodes: [] };
   const nodes = await pickHosts(

@@ -25,13 +25,13 @@ export class TaskCodeLenses implements vscode.CodeLensProvider {
     if (!this.documents.isTask(document)) return [];
     const range = rangeOf(document, firstField(document.getText()));
     const run = {
-      title: `$(play) ${vscode.l10n.t('Exec on Cluster…')}`,
+      title: `$(play)\u00a0${vscode.l10n.t('Exec on Cluster…')}`,
       tooltip: vscode.l10n.t('Queue this task on a cluster of yours'),
       command: 'clusterQueue.exec',
       arguments: [document.uri],
     };
     const launch = {
-      title: `$(rocket) ${vscode.l10n.t('Launch Cluster…')}`,
+      title: `$(rocket)\u00a0${vscode.l10n.t('Launch Cluster…')}`,
       tooltip: vscode.l10n.t('Make a cluster of hosts that fit, set them up, and queue this task there'),
       command: 'clusterQueue.launch',
       arguments: [document.uri],

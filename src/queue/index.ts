@@ -5,7 +5,17 @@ export { compileNeed, type Need } from './demand';
 export { deviceAccepts } from './nodeTable';
 export { Scheduler, type Start } from './scheduler';
 export { cpuUnits, memoryUnits } from './units';
-export { afterName, bytesWords, demandWords } from './words';
+export {
+  afterName,
+  amount,
+  bytesWords,
+  cpuWords,
+  demandWords,
+  filesWords,
+  jobsWords,
+  queueWords,
+  unattendedWords,
+} from './words';
 export type { SchedulerJob } from './ordered';
 export type { NodeAvailability, SchedulerDevice, SchedulerNode } from './node';
 export type { Missing, PendingReason } from './reason';

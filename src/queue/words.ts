@@ -18,6 +18,37 @@ export function cpuWords(cpus: number): string {
   return cpus === 1 ? '1 CPU' : `${amount(cpus)} CPUs`;
 }
 
+/** `1 job`, `2 jobs`. */
+export function jobsWords(count: number): string {
+  return count === 1 ? '1 job' : `${count} jobs`;
+}
+
+/** `1 file`, `2 files`. */
+export function filesWords(count: number): string {
+  return count === 1 ? '1 file' : `${count} files`;
+}
+
+/** `1 running, 2 waiting`, without what there is none of. */
+export function queueWords(running: number, waiting: number): string {
+  return [
+    ...(running > 0 ? [`${running} running`] : []),
+    ...(waiting > 0 ? [`${waiting} waiting`] : []),
+  ].join(', ');
+}
+
+/** What happens to waiting jobs when the last window is closed: of those staged on their nodes, and of the others. */
+export function unattendedWords(staged: number, others: number): string[] {
+  const onNodes =
+    staged === 1
+      ? '1 waits on its node: it starts also when VS Code is closed'
+      : `${staged} wait on their nodes: they start also when VS Code is closed`;
+  const here =
+    others === 1
+      ? '1 waits for VS Code: it starts only while that is open, or cq engine runs'
+      : `${others} wait for VS Code: they start only while that is open, or cq engine runs`;
+  return [...(staged > 0 ? [onNodes] : []), ...(others > 0 ? [here] : [])];
+}
+
 /** `64 GB of memory`. */
 export function memoryWords(mib: number): string {
   return `${gigabytes(mib)} of memory`;

@@ -3,6 +3,7 @@ import type { ClusterView, GroupView, JobView, NodeAbout, NodeView } from '../en
 import {
   afterName,
   age,
+  cpuWords,
   deviceLabel,
   duration,
   isFinished,
@@ -141,7 +142,7 @@ export function nodeItem(cluster: string, view: NodeView): vscode.TreeItem {
       item.description =
         devices.length > 0
           ? gpusOf(devices)
-          : [l10n.t('no GPU, {0} CPUs', view.usage?.cpus.total ?? 0), view.about?.gpuTrouble ?? '']
+          : [l10n.t('no GPU, {0}', cpuWords(view.usage?.cpus.total ?? 0)), view.about?.gpuTrouble ?? '']
               .filter((part) => part !== '')
               .join(' · ');
       if (view.draining === true) item.description = l10n.t('draining · {0}', item.description);

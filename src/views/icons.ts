@@ -1,19 +1,21 @@
 import * as vscode from 'vscode';
 import type { JobStatus } from '../queue';
+import { STATUS_ICONS } from '../window';
 
-const ICONS: Readonly<Record<JobStatus, readonly [icon: string, colour: string | undefined]>> = {
-  PENDING: ['clock', undefined],
-  SETTING_UP: ['loading~spin', undefined],
-  RUNNING: ['sync~spin', 'charts.blue'],
-  SUCCEEDED: ['pass', 'testing.iconPassed'],
-  FAILED: ['error', 'testing.iconFailed'],
-  FAILED_SETUP: ['error', 'testing.iconFailed'],
-  CANCELLED: ['circle-slash', 'disabledForeground'],
-  LOST: ['question', 'testing.iconErrored'],
+const COLOURS: Readonly<Partial<Record<JobStatus, string>>> = {
+  RUNNING: 'charts.blue',
+  SUCCEEDED: 'testing.iconPassed',
+  FAILED: 'testing.iconFailed',
+  FAILED_SETUP: 'testing.iconFailed',
+  CANCELLED: 'disabledForeground',
+  LOST: 'testing.iconErrored',
 };
 
 /** The icon of a job's status, in the theme's own colours. */
 export function statusIcon(status: JobStatus): vscode.ThemeIcon {
-  const [icon, colour] = ICONS[status];
-  return new vscode.ThemeIcon(icon, colour === undefined ? undefined : new vscode.ThemeColor(colour));
+  const colour = COLOURS[status];
+  return new vscode.ThemeIcon(
+    STATUS_ICONS[status],
+    colour === undefined ? undefined : new vscode.ThemeColor(colour),
+  );
 }

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { Queue } from '../control';
 import type { ClusterView, JobView } from '../engine';
-import { deviceLabel } from '../queue';
+import { deviceLabel, jobsWords } from '../queue';
 import type { WindowQueue } from '../window';
 import { Ages } from './ages';
 import { DrawnRows, type Row } from './drawn';
@@ -209,7 +209,9 @@ export class QueueTree implements vscode.TreeDataProvider<Element>, vscode.Dispo
     const views = queue?.views() ?? [];
     const running = views.reduce((sum, view) => sum + view.running, 0);
     this.view.badge =
-      running === 0 ? undefined : { value: running, tooltip: vscode.l10n.t('{0} jobs on nodes', running) };
+      running === 0
+        ? undefined
+        : { value: running, tooltip: vscode.l10n.t('{0} on nodes', jobsWords(running)) };
     if (!queue) return;
     const root = this.drawn.changes('', clusterRows(views));
     if (!root.same) {

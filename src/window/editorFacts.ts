@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { ClusterView } from '../engine';
-import { age, duration, isFinished, type JobRecord } from '../queue';
+import { amount, isFinished, type JobRecord } from '../queue';
+import { fileStatusWords } from './fileStatus';
 import { sshHosts } from './hosts';
 import type { WindowQueue } from './queue';
 import { readSettings } from './settings';
@@ -43,13 +44,7 @@ export class EditorFacts implements vscode.Disposable {
 
   readonly jobStatusOfFile = (fsPath: string): string | undefined => {
     const record = this.newest.get(fsPath);
-    if (!record) return undefined;
-    const now = Date.now();
-    const since =
-      record.startedAt !== undefined && record.endedAt !== undefined
-        ? duration(record.endedAt - record.startedAt)
-        : age(now - record.submittedAt);
-    return `${ICONS[record.status] ?? '$(clock)'} ${vscode.l10n.t('job {0} on {1}: {2}', record.id, record.cluster, record.status)} · ${since}`;
+    return record && fileStatusWords(record);
   };
 
   dispose(): void {
@@ -74,14 +69,6 @@ export class EditorFacts implements vscode.Disposable {
   }
 }
 
-const ICONS: Partial<Record<JobRecord['status'], string>> = {
-  RUNNING: '$(sync~spin)',
-  SUCCEEDED: '$(pass)',
-  FAILED: '$(error)',
-  FAILED_SETUP: '$(error)',
-  CANCELLED: '$(circle-slash)',
-};
-
 function gpusOf(views: readonly ClusterView[]): KnownGpu[] {
   const sums = new Map<string, { free: number; total: number; mostOnNode: number }>();
   for (const node of views.flatMap(({ nodes }) => nodes)) {
@@ -97,5 +84,5 @@ function gpusOf(views: readonly ClusterView[]): KnownGpu[] {
       });
     }
   }
-  return [...sums].map(([name, sum]) => ({ name, ...sum }));
+  return [...sums].map(([name, sum]) => ({ name, ...sum, free: Number(amount(sum.free)) }));
 }

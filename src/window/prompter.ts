@@ -27,7 +27,7 @@ export function windowPrompter(keeper: SecretKeeper): Prompter {
         {
           modal: true,
           detail: vscode.l10n.t(
-            'This machine has not connected to {0} before. It offers a {1} key with the fingerprint\n{2}\nCompare it with what its owner says. If you trust it, it is added to known_hosts.',
+            'This machine has not connected to {0} before. Its key ({1}) has the fingerprint\n{2}\nCompare it with what its owner says. If you trust it, it is added to known_hosts.',
             node,
             keyType,
             fingerprint,

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { FetchProgress } from '../../engine';
-import { bytesWords } from '../../queue';
+import { bytesWords, filesWords } from '../../queue';
 import { EXIT } from '../exitCodes';
 import { assertFolder } from '../folders';
 import { jobId } from '../numbers';
@@ -52,5 +52,5 @@ Example: cq fetch mycluster 3 'outputs/*.pt' --to results`,
 }
 
 function progressWords({ files, bytes, totalBytes }: FetchProgress): string {
-  return `${bytesWords(bytes)} of about ${bytesWords(Math.max(bytes, totalBytes))}, ${files} files`;
+  return `${bytesWords(bytes)} of about ${bytesWords(Math.max(bytes, totalBytes))}, ${filesWords(files)}`;
 }

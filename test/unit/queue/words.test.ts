@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { afterName, bytesWords } from '../../../src/queue';
+import {
+  afterName,
+  bytesWords,
+  filesWords,
+  jobsWords,
+  queueWords,
+  unattendedWords,
+} from '../../../src/queue';
 
 describe('what is wrong with a node, after its name', () => {
   it('does not say the name again', () => {
@@ -27,5 +34,27 @@ describe('sizes in words', () => {
       '20 kB',
     ]);
     assert.deepEqual(of(1e6, 12_345_678, 5e9), ['1.0 MB', '12 MB', '5.0 GB']);
+  });
+});
+
+describe('how many, in words', () => {
+  it('has one of a thing in the singular', () => {
+    assert.deepEqual([jobsWords(0), jobsWords(1), jobsWords(2)], ['0 jobs', '1 job', '2 jobs']);
+    assert.deepEqual([filesWords(1), filesWords(3)], ['1 file', '3 files']);
+  });
+
+  it('leaves out what there is none of', () => {
+    assert.equal(queueWords(1, 0), '1 running');
+    assert.equal(queueWords(0, 2), '2 waiting');
+    assert.equal(queueWords(3, 1), '3 running, 1 waiting');
+  });
+
+  it('says what happens to waiting jobs when VS Code is closed', () => {
+    assert.deepEqual(unattendedWords(0, 0), []);
+    assert.deepEqual(unattendedWords(1, 0), ['1 waits on its node: it starts also when VS Code is closed']);
+    assert.deepEqual(unattendedWords(2, 1), [
+      '2 wait on their nodes: they start also when VS Code is closed',
+      '1 waits for VS Code: it starts only while that is open, or cq engine runs',
+    ]);
   });
 });
