@@ -17,18 +17,46 @@ import type { SubmitOptions } from '../engine';
 import type { Command, CommandContext } from './context';
 import { tendMounts } from './mounts';
 import { pickCluster } from './pick';
-import { askValues, originOf, readTask, taskFile, trusted } from './taskFile';
+import { askValues, originOf, readTask, taskFile, taskFiles, trusted } from './taskFile';
 
 // As for `cq exec --retries`.
 const MOST_RETRIES = 1000;
 
-/** Exec on Cluster…: reads a task file as it stands in the editor, asks what is open, and queues it. */
-export const execCommand: Command = { id: 'exec', run: (context, target) => exec(context, target, false) };
+/** Exec on Cluster…: reads task files as they stand in the editor, asks what is open, and queues them. */
+export const execCommand: Command = {
+  id: 'exec',
+  run: async (context, target, selected) => {
+    if (!(await trusted())) return;
+    const asked: { document: vscode.TextDocument; task: Task; overrides: TaskOverrides }[] = [];
+    for (const document of await taskFiles(target, selected)) {
+      const task = await readTask(document);
+      const overrides = task && (await askValues(task));
+      // One that is wrong, or a changed mind, and none is queued.
+      if (!task || !overrides) return;
+      asked.push({ document, task, overrides });
+    }
+    const [first] = asked;
+    const place = first && (await askPlace(context, first.document));
+    if (!place) return;
+    for (const { document, task, overrides } of asked)
+      await queueTask(context, place, document, applyOverrides(task, overrides), {});
+  },
+};
 
 /** The same, with name and GPUs asked for: one file, many jobs. */
 export const execWithCommand: Command = {
   id: 'execWith',
-  run: (context, target) => exec(context, target, true),
+  run: async (context, target) => {
+    if (!(await trusted())) return;
+    const document = await taskFile(target);
+    const task = document && (await readTask(document));
+    const options = task && (await askOptions(task));
+    const values = options && (await askValues(task));
+    const place = values && (await askPlace(context, document));
+    if (!place) return;
+    const whole = applyOverrides(task, { ...options.overrides, ...values });
+    await queueTask(context, place, document, whole, options.limits);
+  },
 };
 
 /** Exec on Cluster N Times…: the task as an array or a sweep, in one group. */
@@ -88,34 +116,30 @@ async function askVariants(file: string): Promise<Variant[] | undefined> {
   return text === undefined || text.trim() === '' ? undefined : read(text);
 }
 
+interface Place {
+  readonly queue: Queue;
+  readonly cluster: string;
+}
+
 /** The queue, and the cluster of it that the user picks; undefined when they pick none. */
-async function askPlace(
-  context: CommandContext,
-  document: vscode.TextDocument,
-): Promise<{ queue: Queue; cluster: string } | undefined> {
+async function askPlace(context: CommandContext, document: vscode.TextDocument): Promise<Place | undefined> {
   const queue = await context.window.open();
   const title = vscode.l10n.t('Exec {0} on Cluster', path.basename(document.fileName));
   const cluster = await pickCluster(context, queue, title);
   return cluster === undefined ? undefined : { queue, cluster };
 }
 
-async function exec(context: CommandContext, target: unknown, withOptions: boolean): Promise<void> {
-  if (!(await trusted())) return;
-  const document = await taskFile(target);
-  if (!document) return;
-  const task = await readTask(document);
-  if (!task) return;
-  const options = withOptions ? await askOptions(task) : { overrides: {}, limits: {} };
-  if (!options) return;
-  const values = await askValues(task);
-  if (!values) return;
-  const place = await askPlace(context, document);
-  if (!place) return;
-  const { queue, cluster } = place;
-  const whole = applyOverrides(task, { ...options.overrides, ...values });
+/** Queues one job and opens its log. */
+async function queueTask(
+  context: CommandContext,
+  { queue, cluster }: Place,
+  document: vscode.TextDocument,
+  whole: Task,
+  limits: ExecOptions['limits'],
+): Promise<void> {
   if (!(await tendMounts(queue, cluster, whole, document))) return;
   const record = await queue.submit(whole, {
-    ...options.limits,
+    ...limits,
     cluster,
     user: userName(),
     ...originOf(document),

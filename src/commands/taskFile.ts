@@ -1,6 +1,14 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
-import { missingValues, parseTask, type Task, type TaskOverrides } from '../task';
+import {
+  applyOverrides,
+  localPaths,
+  missingValues,
+  parseTask,
+  taskNameFlaw,
+  type Task,
+  type TaskOverrides,
+} from '../task';
 
 /** False, and said so, in a folder that the user does not trust. */
 export async function trusted(): Promise<boolean> {
@@ -12,6 +20,14 @@ export async function trusted(): Promise<boolean> {
   );
   if (answer === manage) await vscode.commands.executeCommand('workbench.trust.manage');
   return false;
+}
+
+/** The files a command was called on (the explorer passes all that are selected), or the one in the editor. */
+export async function taskFiles(target: unknown, selected: unknown): Promise<vscode.TextDocument[]> {
+  const uris = Array.isArray(selected) ? selected.filter((uri) => uri instanceof vscode.Uri) : [];
+  if (uris.length > 1) return Promise.all(uris.map((uri) => vscode.workspace.openTextDocument(uri)));
+  const only = await taskFile(target);
+  return only ? [only] : [];
 }
 
 /** The file a command was called on, or the one in the editor, as it stands there. */
@@ -26,19 +42,41 @@ export async function taskFile(target: unknown): Promise<vscode.TextDocument | u
 
 /**
  * A task file, and where relative paths in it are looked for: beside it, then in the workspace folder that it is in, which
- * is where a terminal opens and `sky` would look.
+ * is where a terminal opens and `sky` would look. An editor that was never saved has no place but the workspace.
  */
-export function originOf({ fileName, uri }: vscode.TextDocument): { file: string; folders: string[] } {
+export function originOf(document: vscode.TextDocument): { file?: string; folders: string[] } {
+  const { fileName, uri } = document;
+  if (!path.isAbsolute(fileName)) {
+    const folders = (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
+    if (
+      folders.length === 0 &&
+      localPaths(document.getText()).some(({ path: written }) => isRelative(written))
+    )
+      throw new Error(
+        vscode.l10n.t('Save {0} first: relative paths in it are looked for beside it.', fileName),
+      );
+    return { folders };
+  }
   const workspace = vscode.workspace.getWorkspaceFolder(uri)?.uri.fsPath;
   const beside = path.dirname(fileName);
   return { file: fileName, folders: workspace === undefined ? [beside] : [beside, workspace] };
+}
+
+/** The task of an editor that was never saved has no file to be named after. */
+function named(task: Task, { fileName }: vscode.TextDocument): Task {
+  if (task.name !== undefined || path.isAbsolute(fileName) || taskNameFlaw(fileName)) return task;
+  return applyOverrides(task, { name: fileName });
+}
+
+function isRelative(written: string): boolean {
+  return !path.isAbsolute(written) && !written.startsWith('~');
 }
 
 /** The file's task, or undefined after its first mistake was shown. */
 export async function readTask(document: vscode.TextDocument): Promise<Task | undefined> {
   const { task, problems, taskCount } = parseTask(document.getText());
   const first = problems.filter(({ severity }) => severity === 'error').sort((a, b) => a.start - b.start)[0];
-  if (!first && task && taskCount === 1) return task;
+  if (!first && task && taskCount === 1) return named(task, document);
   if (!first && taskCount > 1) {
     void vscode.window.showErrorMessage(
       vscode.l10n.t(

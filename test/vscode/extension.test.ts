@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 
@@ -44,6 +44,31 @@ describe('the extension', () => {
     await vscode.commands.executeCommand('clusterQueue.exec', workspaceFile('hello.task.yaml'));
     const log = await output(/job \d+ SUCCEEDED/);
     assert.match(log, /^hello from \S+, job \d+$/m);
+  });
+
+  it('runs all files that are selected, one after the other', async () => {
+    const files = ['one', 'two'].map((name) => workspaceFile(`${name}-of-two.task.yaml`));
+    for (const { fsPath } of files) await writeFile(fsPath, `run: echo ran > '${fsPath}.ran'\n`);
+    await vscode.commands.executeCommand('clusterQueue.exec', files[1], files);
+    await output(/job \d+ SUCCEEDED/);
+    for (const { fsPath } of files) {
+      const hasRun = async (): Promise<boolean> =>
+        (await readFile(`${fsPath}.ran`).catch(() => '')).length > 0;
+      for (let attempt = 0; attempt < 200 && !(await hasRun()); attempt++)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.ok(await hasRun(), fsPath);
+      await Promise.all([rm(fsPath), rm(`${fsPath}.ran`)]);
+    }
+  });
+
+  it('looks for the paths of an editor that was never saved in the workspace', async () => {
+    assert.notEqual(process.cwd(), vscode.workspace.workspaceFolders?.[0]?.uri.fsPath);
+    const document = await vscode.workspace.openTextDocument({
+      language: 'cluster-task',
+      content: 'workdir: .\nrun: ls hello.task.yaml && echo "never saved"\n',
+    });
+    await vscode.commands.executeCommand('clusterQueue.exec', document.uri);
+    assert.match(await output('never saved'), /^hello\.task\.yaml$/m);
   });
 
   it('queues the text as it stands in the editor, also when it was not saved', async () => {
