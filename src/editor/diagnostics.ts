@@ -45,6 +45,11 @@ export class TaskDiagnostics implements vscode.Disposable {
       world.onDidChangeJobs(() => this.checkIfGpusChanged()),
       workspace.onDidSaveTextDocument((document) => this.check(document)),
       workspace.onDidOpenTextDocument((document) => this.check(document)),
+      // Paths that were missing may be there now, and the other way round.
+      vscode.window.onDidChangeActiveTextEditor((editor) => editor && this.check(editor.document)),
+      workspace.onDidCreateFiles(() => this.checkAll()),
+      workspace.onDidDeleteFiles(() => this.checkAll()),
+      workspace.onDidRenameFiles(() => this.checkAll()),
       workspace.onDidChangeTextDocument(({ document }) => this.checkSoon(document)),
       workspace.onDidCloseTextDocument((document) => this.forget(document)),
       workspace.onDidChangeConfiguration((event) => {

@@ -138,6 +138,19 @@ describe('a task file in the editor', () => {
     await problems(document, (codes) => codes.length === 0);
   });
 
+  it('sees that a missing folder was made, in the explorer or while another editor was looked at', async () => {
+    const document = await open('made.task.yaml', 'workdir: made\nfile_mounts: {~/x: ./later}\nrun: x\n');
+    await problems(document, (codes) => codes.length === 2);
+    const edit = new vscode.WorkspaceEdit();
+    edit.createFile(vscode.Uri.file(path.join(folder, 'made', 'train.py')));
+    await vscode.workspace.applyEdit(edit);
+    await problems(document, (codes) => codes.length === 1);
+    await open('other.txt', '');
+    fs.writeFileSync(path.join(folder, 'later'), '');
+    await vscode.window.showTextDocument(document);
+    await problems(document, (codes) => codes.length === 0);
+  });
+
   it('offers quick fixes, and each mends the file', async () => {
     const broken: [string, string][] = [
       ['resorces:\n  cpus: 4\nrun: x\n', 'resources:\n  cpus: 4\nrun: x\n'],
