@@ -11,6 +11,7 @@ export {
   bytesWords,
   cpuWords,
   demandWords,
+  deviceWords,
   filesWords,
   jobsWords,
   queueWords,

@@ -1,5 +1,6 @@
 import type { GpuDemand, NodeDemand } from './job';
 import { wantsGpu } from './demand';
+import type { DeviceUsage } from './usage';
 
 /** A number without the noise of binary fractions: `0.3`, not `0.30000000000000004`. */
 export function amount(value: number): string {
@@ -16,6 +17,15 @@ export function gpuWords(gpu: GpuDemand): string {
 /** `1 CPU`, `0.5 CPUs`. */
 export function cpuWords(cpus: number): string {
   return cpus === 1 ? '1 CPU' : `${amount(cpus)} CPUs`;
+}
+
+/** Who has a GPU, and what of it is free when it is shared: `free`, `job 1`, `job 1 · 0.7 free`, `used by eve, …`. */
+export function deviceWords({ free, jobs, foreign }: DeviceUsage): string {
+  // A user by name; another cluster or queue by words that say so.
+  if (foreign !== undefined)
+    return /\s/.test(foreign) ? `used by ${foreign}` : `used by ${foreign || '?'}, outside any queue`;
+  if (jobs.length === 0) return 'free';
+  return [jobs.join(', '), ...(free > 0 ? [`${amount(free)} free`] : [])].join(' · ');
 }
 
 /** `1 job`, `2 jobs`. */

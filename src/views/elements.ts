@@ -5,6 +5,7 @@ import {
   age,
   cpuWords,
   deviceLabel,
+  deviceWords,
   duration,
   isFinished,
   placementText,
@@ -169,14 +170,7 @@ export function deviceItem(element: DeviceElement, device: DeviceUsage): vscode.
   item.id = `device:${element.cluster}:${element.node}:${device.index}`;
   item.contextValue = 'device';
   item.iconPath = new ThemeIcon(device.free === 1 ? 'circle-large-outline' : 'circle-filled');
-  const user =
-    device.foreign === undefined
-      ? device.jobs.join(', ')
-      : // A user by name; another cluster or queue by words that say so.
-        /\s/.test(device.foreign)
-        ? l10n.t('used by {0}', device.foreign)
-        : l10n.t('used by {0}, outside any queue', device.foreign || '?');
-  item.description = `${device.name} · ${user === '' ? l10n.t('free') : user}`;
+  item.description = `${device.name} · ${deviceWords(device)}`;
   return item;
 }
 

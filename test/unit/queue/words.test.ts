@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   afterName,
   bytesWords,
+  deviceWords,
   filesWords,
   jobsWords,
   queueWords,
@@ -56,5 +57,22 @@ describe('how many, in words', () => {
       '2 wait on their nodes: they start also when VS Code is closed',
       '1 waits for VS Code: it starts only while that is open, or cq engine runs',
     ]);
+  });
+});
+
+describe('who has a GPU, in words', () => {
+  const words = (more: Partial<Parameters<typeof deviceWords>[0]>): string =>
+    deviceWords({ index: 0, name: 'V100', free: 0, jobs: [], ...more });
+
+  it('names its jobs, and says what of it is still free', () => {
+    assert.equal(words({ free: 1 }), 'free');
+    assert.equal(words({ jobs: ['job 1'] }), 'job 1');
+    assert.equal(words({ jobs: ['job 1', 'job 3'], free: 1 - 0.1 - 0.2 }), 'job 1, job 3 · 0.7 free');
+  });
+
+  it('says who uses it besides', () => {
+    assert.equal(words({ foreign: 'eve' }), 'used by eve, outside any queue');
+    assert.equal(words({ foreign: 'the cluster lab' }), 'used by the cluster lab');
+    assert.equal(words({ foreign: '' }), 'used by ?, outside any queue');
   });
 });
