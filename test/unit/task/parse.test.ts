@@ -293,7 +293,7 @@ describe('parseTask', () => {
     const flaw = (text: string) => parseTask(text).problems[0];
     const long = flaw(`name: ${'a'.repeat(300)}\n`);
     assert.equal(long?.message, 'A task name has at most 256 characters; this one has 300.');
-    assert.equal(long?.fixes?.[0]?.title, `Write \`${'a'.repeat(60)}…\``);
+    assert.equal(long.fixes?.[0]?.title, `Write \`${'a'.repeat(60)}…\``);
     assert.match(flaw('envs: {größe: 1}\n')?.message ?? '', /ASCII letters/);
     assert.equal(flaw('envs: {größe: 1}\n')?.fixes?.[0]?.text, 'gr__e');
     assert.equal(flaw('envs: {жж: 1}\n')?.fixes, undefined);
