@@ -57,7 +57,8 @@ export async function follow(cli: QueueCli, { cluster, id }: JobRecord, tail: nu
   const { queue, terminal } = cli;
   const stopTelling = tellReasons(cli, cluster, id);
   const finished = await streamLog(cli, cluster, id, { follow: true, tail }).finally(stopTelling);
-  if (!finished) {
+  // Whoever reads may have had enough (`| head`) of the log of a job that has ended.
+  if (!finished && !isFinished(queue.job(cluster, id).record.status)) {
     terminal.note(
       `\ndetached: job ${id} goes on. Its log: cq logs ${cluster} ${id} · to end it: cq cancel ${cluster} ${id}`,
     );

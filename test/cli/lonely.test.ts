@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { haveSshd, TestNodes } from '../support/sshd';
+import { Cq } from './cq';
+
+describe('one cq beside others that cannot help it', function () {
+  this.timeout(60_000);
+  const nodes = new TestNodes();
+  const cq = new Cq({ CLUSTER_QUEUE_SSH_CONFIG: nodes.configFile });
+  /** In a shell, which has the outputs; `cq` is the program. */
+  const shell = (line: string) => {
+    const text = `cq() { "${process.execPath}" -- "${cq.program}" "$@"; }; ${line}`;
+    const { status, stdout, stderr } = spawnSync('bash', ['-c', text], { env: cq.env, encoding: 'utf8' });
+    return { status, stdout, stderr };
+  };
+  after(async () => {
+    await cq.close();
+    await nodes.close();
+  });
+
+  it('does not say of a job that has ended that it goes on, when its reader has had enough', async () => {
+    const { code, stderr } = await cq.run('exec', 'local', '--', 'seq 300000');
+    assert.equal(code, 0, stderr);
+    for (let round = 0; round < 3; round++) {
+      const piped = shell('cq logs local 1 | head -1; exit ${PIPESTATUS[0]}');
+      assert.deepEqual([piped.status, piped.stdout], [0, '1\n'], piped.stderr);
+      assert.doesNotMatch(piped.stderr, /goes on/);
+    }
+  });
+});
