@@ -1,5 +1,5 @@
 import { userName } from '../control/home';
-import type { JobView } from '../engine';
+import { unsettled } from '../control/waiting';
 import { duration, isFinished, type JobRecord } from '../queue';
 import { EXIT, exitCodeOf } from './exitCodes';
 import { jobJson } from './json';
@@ -105,7 +105,7 @@ export async function started(cli: QueueCli, cluster: string, ids: readonly numb
   const { queue, terminal } = cli;
   if (queue.role !== 'host') return;
   const first = ids.slice(0, 50);
-  await until(cli, () => first.every((id) => isOnItsWay(queue.job(cluster, id))), START_MS);
+  await until(cli, () => first.every((id) => isOnItsWay(cli, cluster, id)), START_MS);
   const { pending = 0, staged = 0 } = queue.view(cluster) ?? {};
   if (staged > 0)
     terminal.note(
@@ -120,17 +120,19 @@ export async function started(cli: QueueCli, cluster: string, ids: readonly numb
 }
 
 /** It runs, or will be started: its node does that, only a client can, or it is held. */
-function isOnItsWay({ record, reason }: JobView): boolean {
-  // One that starts next is not there yet, also where only a client can start it.
-  if (record.status === 'PENDING')
-    return record.held === true || (reason?.alone !== undefined && reason.kind !== 'starting');
-  return record.status !== 'SETTING_UP';
+function isOnItsWay({ queue }: QueueCli, cluster: string, id: number): boolean {
+  const { record, reason } = queue.job(cluster, id);
+  if (record.status !== 'PENDING') return record.status !== 'SETTING_UP';
+  if (record.held === true) return true;
+  // Where only a client can start it, one that starts next, or whose nodes have yet to be heard from, is not there yet.
+  const undecided = reason?.kind === 'nodes' && unsettled(queue.view(cluster)).length > 0;
+  return reason?.alone === true || (reason?.alone === false && reason.kind !== 'starting' && !undecided);
 }
 
 /** Goes only when the job runs, or waits for what others have: there may be no other process that would start it. */
 async function leave(cli: QueueCli, { cluster, id }: JobRecord): Promise<number> {
   const { queue } = cli;
-  if (queue.role === 'host') await until(cli, () => isOnItsWay(queue.job(cluster, id)), START_MS);
+  if (queue.role === 'host') await until(cli, () => isOnItsWay(cli, cluster, id), START_MS);
   noteUnattended(cli, cluster, id);
   return EXIT.ok;
 }

@@ -18,6 +18,21 @@ describe('one cq beside others that cannot help it', function () {
     await nodes.close();
   });
 
+  it('that leaves a job for two nodes has started it first, when they are free', async function () {
+    if (!haveSshd) this.skip();
+    for (const name of ['node-a', 'node-b']) await nodes.add(name);
+    const launched = await cq.run('launch', '-c', 'pair', '--hosts', 'node-a,node-b');
+    assert.equal(launched.code, 0, launched.stderr);
+    const { code, stderr } = await cq.run('exec', 'pair', '--num-nodes', '2', '-d', '--', 'touch ~/was-here');
+    assert.equal(code, 0);
+    assert.doesNotMatch(stderr, /starts while/);
+    const homes = nodes.find('node-a').home + ' ' + nodes.find('node-b').home;
+    const { status } = shell(
+      `for home in ${homes}; do until [ -e $home/was-here ]; do sleep 0.1; done; done`,
+    );
+    assert.equal(status, 0);
+  });
+
   it('does not say of a job that has ended that it goes on, when its reader has had enough', async () => {
     const { code, stderr } = await cq.run('exec', 'local', '--', 'seq 300000');
     assert.equal(code, 0, stderr);
