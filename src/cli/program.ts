@@ -42,7 +42,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   const program = build({ terminal, command }, own, (ended) => (code = ended));
   try {
     await program.parseAsync([...own], { from: 'user' });
-    return code;
+    // A write that failed is told a moment after it.
+    await new Promise(setImmediate);
+    return terminal.failed && code === EXIT.ok ? EXIT.error : code;
   } catch (error) {
     return explain(error, terminal, own);
   }

@@ -17,6 +17,7 @@ const LF = 10;
 /** The two outputs: for a person on a terminal with colours, for a pipe without. */
 export class Terminal {
   private broken = false;
+  private lostOutput = false;
   /** What was printed last has not ended its line. */
   private midLine = false;
 
@@ -24,16 +25,26 @@ export class Terminal {
     private readonly out: NodeJS.WriteStream = process.stdout,
     private readonly err: NodeJS.WriteStream = process.stderr,
   ) {
-    // `cq queue | head`: whoever read has enough.
     out.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      // `cq queue | head`: whoever read has enough.
+      if (error.code !== 'EPIPE' && !this.broken) {
+        this.lostOutput = true;
+        this.note(`cq: the output cannot be written: ${error.message}`);
+      }
       this.broken = true;
     });
+    // Words beside the output that nobody can hear any more must not end what the command does.
+    err.on('error', () => undefined);
   }
 
   /** True when nobody reads what is printed any more. */
   get closed(): boolean {
     return this.broken;
+  }
+
+  /** True when something of the output could not be written, and not because its reader had enough. */
+  get failed(): boolean {
+    return this.lostOutput;
   }
 
   /** True when a person reads what is printed. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { haveSshd, TestNodes } from '../support/sshd';
 import { Cq } from './cq';
 
@@ -40,6 +41,16 @@ describe('one cq beside others that cannot help it', function () {
       const piped = shell('cq logs local 1 | head -1; exit ${PIPESTATUS[0]}');
       assert.deepEqual([piped.status, piped.stdout], [0, '1\n'], piped.stderr);
       assert.doesNotMatch(piped.stderr, /goes on/);
+    }
+  });
+
+  it('says that its output could not be written, and fails', function () {
+    if (!existsSync('/dev/full')) this.skip();
+    for (const line of ['cq queue local >/dev/full', 'cq logs local 1 >/dev/full']) {
+      const { status, stderr } = shell(line);
+      assert.equal(status, 1, stderr);
+      assert.match(stderr, /^cq: the output cannot be written: ENOSPC: no space left/m);
+      assert.doesNotMatch(stderr, /^ +at /m);
     }
   });
 });
