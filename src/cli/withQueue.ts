@@ -20,6 +20,9 @@ export interface QueueCli extends Cli {
   readonly signal: AbortSignal;
 }
 
+// A command that was told to end waits so long for others, such as a process with the queue that is suspended.
+const LONGEST_END_MS = 10_000;
+
 /** Name of the cluster that is this machine itself. */
 export const LOCAL = 'local';
 
@@ -29,8 +32,15 @@ export async function withQueue(cli: Cli, work: (cli: QueueCli) => Promise<numbe
   const { openQueue, stateFolder, expandHome } = await import('../control');
   const abort = new AbortController();
   const stop = (): void => abort.abort();
+  const interrupted = (): void => {
+    // Nothing was begun that could be ended in order, or that takes too long for whoever asks twice.
+    if (!opened || abort.signal.aborted) process.exit(EXIT.notFinished);
+    stop();
+    setTimeout(() => process.exit(EXIT.notFinished), LONGEST_END_MS).unref();
+  };
+  let opened = false;
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, stop);
+  for (const signal of signals) process.on(signal, interrupted);
   process.stdout.on('error', stop);
   const { terminal } = cli;
   const config = process.env.CLUSTER_QUEUE_SSH_CONFIG ?? '';
@@ -42,6 +52,7 @@ export async function withQueue(cli: Cli, work: (cli: QueueCli) => Promise<numbe
       ...(config === '' ? {} : { sshConfigFile: expandHome(config) }),
       ...(terminal.canAsk ? { prompter: terminalPrompter } : {}),
     });
+    opened = true;
     queue.onTrouble((error) => terminal.note(`cq: ${error.message}`));
     try {
       if (!queue.view(LOCAL)) await queue.defineLocal(LOCAL, undefined);
@@ -50,7 +61,7 @@ export async function withQueue(cli: Cli, work: (cli: QueueCli) => Promise<numbe
       await queue.close();
     }
   } finally {
-    for (const signal of signals) process.off(signal, stop);
+    for (const signal of signals) process.off(signal, interrupted);
     process.stdout.off('error', stop);
   }
 }

@@ -7,7 +7,7 @@ import {
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
 import type { ClusterDefinition } from '../cluster';
-import { Emitter, type ClusterView, type JobView, type QueueChange } from '../engine';
+import { Emitter, QueueError, type ClusterView, type JobView, type QueueChange } from '../engine';
 import { LostError, type Backend } from './backend';
 import { Cache } from './cache';
 import type { Endpoint } from './endpoint';
@@ -39,6 +39,7 @@ export class Client implements Backend {
   private readonly asked = new Map<string, number>();
   private logs = 0;
   private over = false;
+  private silent = false;
   private lose: () => void = () => undefined;
   readonly onDidChange = this.change.on;
   readonly onTrouble = this.trouble.on;
@@ -53,9 +54,14 @@ export class Client implements Backend {
   /**
    * Connects to the process that published the endpoint, and knows all that it knows when this resolves. Undefined when
    * nobody listens there (any more).
-   * @throws QueueError `version` when it is of another version; StoreError when it could not open the store
+   * @throws QueueError `version` when it is of another version, `unreachable` when it has not answered after so long;
+   * StoreError when it could not open the store
    */
-  static async connect(endpoint: Endpoint, options: QueueOptions): Promise<Client | undefined> {
+  static async connect(
+    endpoint: Endpoint,
+    options: QueueOptions,
+    patienceMs: number,
+  ): Promise<Client | undefined> {
     const socket = await open(endpoint.address);
     if (!socket) return undefined;
     const connection = createMessageConnection(
@@ -64,6 +70,11 @@ export class Client implements Backend {
     );
     const client = new Client(socket, connection);
     client.listen(options);
+    // A process that is suspended takes connections all the same.
+    const timer = setTimeout(() => {
+      client.silent = true;
+      client.end();
+    }, patienceMs);
     try {
       await client.hello({
         protocol: PROTOCOL,
@@ -75,8 +86,11 @@ export class Client implements Backend {
       return client;
     } catch (error) {
       client.end();
+      if (client.silent) throw unanswered(endpoint.pid);
       if (error instanceof LostError) return undefined;
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -178,6 +192,14 @@ export class Client implements Backend {
     this.socket.destroy();
     this.lose();
   }
+}
+
+/** A process has the queue, and says nothing. */
+export function unanswered(pid: number): QueueError {
+  return new QueueError(
+    'unreachable',
+    `process ${pid} has the queue but does not answer: if it is suspended (Ctrl-Z), let it go on with fg or kill -CONT ${pid}; else end it, or wait until it does`,
+  );
 }
 
 function open(address: string): Promise<Socket | undefined> {

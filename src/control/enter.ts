@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { QueueError } from '../engine';
 import { acquire, StoreLockedError, type Lock } from '../store';
-import { Client } from './client';
+import { Client, unanswered } from './client';
 import { readEndpoint } from './endpoint';
 import { Host } from './host';
 import type { QueueOptions } from './queue';
@@ -18,7 +17,7 @@ export async function enter(options: QueueOptions): Promise<Host | Client> {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
     const endpoint = await readEndpoint(options.home);
-    const client = endpoint && (await Client.connect(endpoint, options));
+    const client = endpoint && (await Client.connect(endpoint, options, PATIENCE_MS));
     if (client) return client;
     const lock = await tryLock(options.home, deadline);
     if (lock) return Host.open(options, lock);
@@ -33,9 +32,6 @@ async function tryLock(home: string, deadline: number): Promise<Lock | undefined
   } catch (error) {
     if (!(error instanceof StoreLockedError) || !error.visible) throw error;
     if (Date.now() < deadline) return undefined;
-    throw new QueueError(
-      'unreachable',
-      `process ${error.pid} has the queue but does not answer: end it, or wait until it does`,
-    );
+    throw unanswered(error.pid);
   }
 }

@@ -86,8 +86,12 @@ export class Running {
     });
   }
 
-  async stop(signal: NodeJS.Signals): Promise<Ended> {
+  signal(signal: NodeJS.Signals): void {
     this.child.kill(signal);
+  }
+
+  async stop(signal: NodeJS.Signals): Promise<Ended> {
+    this.signal(signal);
     return this.end;
   }
 }

@@ -53,4 +53,26 @@ describe('one cq beside others that cannot help it', function () {
       assert.doesNotMatch(stderr, /^ +at /m);
     }
   });
+
+  it('can be ended, and else says what to do, while the one that has the queue is suspended', async function () {
+    if (process.platform === 'win32') this.skip();
+    const engine = cq.start('engine');
+    await engine.said(/this process has the queue/);
+    engine.signal('SIGSTOP');
+    try {
+      const asking = cq.run('queue');
+      const ended = shell(`timeout -s INT -k 10 1 "${process.execPath}" "${cq.program}" queue`);
+      // As timeout says it when nothing but its signal was needed.
+      assert.equal(ended.status, 124, ended.stderr);
+      const { code, stderr } = await asking;
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /process \d+ has the queue but does not answer: if it is suspended \(Ctrl-Z\), .*fg/,
+      );
+    } finally {
+      engine.signal('SIGCONT');
+      await engine.stop('SIGINT');
+    }
+  });
 });
