@@ -147,6 +147,16 @@ export interface SnapshotGap {
   readonly bases: readonly string[];
 }
 
+// A shell that sets up conda from a slow home takes many seconds; one whose home hangs would be waited for without end.
+const PATIENCE_MS = 60_000;
+
+const CLOSED = 'the node closed the session';
+const ENDED_EARLY = `${CLOSED} before it began; when it does so each time, look for exit and exec in ~/.bashrc there`;
+
+function silence(ms: number): string {
+  return `the login worked, but no shell began within ${ms / 1000} s: does its home hang (NFS), or does ~/.bashrc there read its input or start another program?`;
+}
+
 // So many answers are acted on in one turn, so that what is done about them shares a message and an fsync.
 const HEEDED_AT_ONCE = 16;
 
@@ -224,8 +234,9 @@ export class AgentSession {
     channel.stderr.on('data', (chunk: Buffer) => {
       this.stderrTail = (this.stderrTail + chunk.toString('utf8')).slice(-2000);
     });
-    channel.stdout.on('end', () => this.close(new SessionClosedError('the node closed the session')));
-    channel.stdout.on('close', () => this.close(new SessionClosedError('the node closed the session')));
+    const closed = (): void => this.close(new SessionClosedError(this.greeting ? ENDED_EARLY : CLOSED));
+    channel.stdout.on('end', closed);
+    channel.stdout.on('close', closed);
     for (const stream of [channel.stdin, channel.stdout, channel.stderr]) {
       stream.on('error', (error: Error) => this.close(error));
     }
@@ -234,10 +245,16 @@ export class AgentSession {
   /**
    * Speaks the bootstrap on a channel that runs SESSION_COMMAND, sends the agent when the node lacks this version,
    * and resolves when the session is ready.
-   * @throws AgentError `write` when the node's home cannot be written, `shell` when no agent answers
+   * @throws AgentError `write` when the node's home cannot be written, `shell` when no agent answers; SessionClosedError
+   * when none has after so long
    */
-  static async open(channel: AgentChannel, signal?: AbortSignal): Promise<AgentSession> {
+  static async open(
+    channel: AgentChannel,
+    signal?: AbortSignal,
+    patienceMs = PATIENCE_MS,
+  ): Promise<AgentSession> {
     const session = new AgentSession(channel);
+    const timer = setTimeout(() => session.close(new SessionClosedError(silence(patienceMs))), patienceMs);
     const abort = (): void => session.close(new SessionClosedError('given up'));
     signal?.addEventListener('abort', abort, { once: true });
     try {
@@ -247,6 +264,7 @@ export class AgentSession {
         else channel.stdin.write(`${bootstrap()}\n`);
       });
     } finally {
+      clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
     }
     return session;

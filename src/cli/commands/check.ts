@@ -8,6 +8,8 @@ import { withQueue, type Cli } from '../withQueue';
 
 // A host that drops packets must not hold up the others' answers for ever.
 const LONGEST_MS = 30_000;
+// Less, so that it is told what was waited for.
+const SHELL_MS = 20_000;
 
 /** `cq check`: whether machines can be reached and run jobs, and what they have. */
 export function addCheck(program: Command, cli: Cli, end: (code: number) => void): void {
@@ -70,7 +72,7 @@ async function look(cli: Cli, node: Remote): Promise<{ ok: boolean; words: strin
       signal,
     );
     close = () => transport.close();
-    const session = await AgentSession.open(await transport.exec(SESSION_COMMAND), signal);
+    const session = await AgentSession.open(await transport.exec(SESSION_COMMAND), signal, SHELL_MS);
     const facts = await session.probe();
     session.close();
     const by = transport.kind === 'ssh' ? "the system's ssh" : transport.kind;

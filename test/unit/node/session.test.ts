@@ -45,6 +45,23 @@ describe('a session with a node', () => {
     assert.deepEqual(messages.slice(1), ['3 leave\n']);
   });
 
+  it('is not waited for without end, and says what may be wrong with the shell there', async () => {
+    const channel = () => ({
+      stdin: new PassThrough(),
+      stdout: new PassThrough(),
+      stderr: new PassThrough(),
+    });
+    await assert.rejects(
+      AgentSession.open(channel(), undefined, 20),
+      /no shell began within 0\.02 s: .*~\/\.bashrc/,
+    );
+    const ended = channel();
+    const opening = AgentSession.open(ended);
+    ended.stdout.end();
+    ended.stdout.resume();
+    await assert.rejects(opening, /closed the session before it began; .*exit and exec in ~\/\.bashrc/);
+  });
+
   it('lets all else have its turn when a node has many answers', async () => {
     const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
     const opening = AgentSession.open({ stdin, stdout, stderr });
