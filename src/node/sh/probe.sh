@@ -16,7 +16,8 @@ foreign_processes() {
     [ ! -e "$ROOT/amd" ] || processes_by_kfd
   } 2>/dev/null |
     while read -r gpu pid; do
-      grep -qsF CLUSTER_QUEUE_JOB= "/proc/$pid/environ" || echo "$gpu $pid"
+      # Not by grep alone: see `marked`.
+      { tr '\000' '\n' <"/proc/$pid/environ"; } 2>/dev/null | grep -q '^CLUSTER_QUEUE_JOB=' || echo "$gpu $pid"
     done
 }
 

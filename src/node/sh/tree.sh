@@ -6,6 +6,21 @@ sup_file() {
   [ -e "$SUP" ] || SUP=$1/sup
 }
 
+# Prints those files of ENVIRONS (all there are, when that is empty) that have variable $1 or $2. For job_pids.
+marked() {
+  # To busybox's grep a line ends with a NUL: of an environment it sees the first variable.
+  if printf 'x\0y\n' | grep -qF y; then
+    grep -lsF -e "$1" -e "$2" ${ENVIRONS:-/proc/[0-9]*/environ}
+  else
+    ENVIRONS=${ENVIRONS-} bash -c '
+      for file in ${ENVIRONS:-/proc/[0-9]*/environ}; do
+        while IFS= read -r -d "" one; do
+          [ "$one" != "$1" ] && [ "$one" != "$2" ] || { printf "%s\n" "$file"; break; }
+        done <"$file"
+      done' bash "$1" "$2"
+  fi
+}
+
 # Prints the pids of job $1 (directory): whoever carries its mark in the environment, which children inherit however
 # they daemonise; orphans in the supervisor's session; and all their descendants. Never the supervisor and its helpers.
 job_pids() {
@@ -20,7 +35,7 @@ job_pids() {
   fi
   set +f
   if [ -d /proc/self ]; then
-    { grep -lsF -e "CLUSTER_QUEUE_JOB=$uuid" -e "CLUSTER_QUEUE_JOB=${mark:-$uuid}" ${ENVIRONS:-/proc/[0-9]*/environ}; cat ${STATS:-/proc/[0-9]*/stat}; } 2>/dev/null
+    { marked "CLUSTER_QUEUE_JOB=$uuid" "CLUSTER_QUEUE_JOB=${mark:-$uuid}"; cat ${STATS:-/proc/[0-9]*/stat}; } 2>/dev/null
   else
     ps -A -E -o pid=,command= 2>/dev/null | grep -F "CLUSTER_QUEUE_JOB=$uuid" | while read -r pid _; do
       printf '/proc/%s/environ\n' "$pid"
