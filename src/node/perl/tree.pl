@@ -94,10 +94,14 @@ sub tree {
 # The job's mark in the environment of a process, or that of a shell that waited for a job; empty where there is none.
 sub mark_of {
   my ($pid) = @_;
-  open(my $environ, '<', "/proc/$pid/environ") or return '';
-  local $/;
-  my $environment = <$environ> // return '';
-  return $environment =~ /(?:^|\0)CLUSTER_QUEUE_JOB=([^\0]*)/ ? $1 : '';
+  for (1 .. 5) {
+    my $environment = read_at_once("/proc/$pid/environ");
+    return $environment =~ /(?:^|\0)CLUSTER_QUEUE_JOB=([^\0]*)/ ? $1 : '' if length $environment;
+    # One that is just becoming another program has none for a moment; a thread of the kernel has no program.
+    last unless defined readlink "/proc/$pid/exe";
+    pause(0.001);
+  }
+  return '';
 }
 
 # Ends every process of a job: TERM, up to $2 seconds of grace, then KILL until none is left.
