@@ -32,7 +32,8 @@ describe('the shell of the next job', function () {
     await world.cluster('old', ['old']);
   });
   beforeEach(() => {
-    for (const name of ['events', 'go', '.bashrc', 'parents']) rmSync(path.join(home, name), { force: true });
+    for (const name of ['events', 'go', '.bashrc', 'parents', 'counts'])
+      rmSync(path.join(home, name), { force: true });
   });
   afterEach(async () => {
     await world.engine.cancel('c', 'all');
@@ -66,6 +67,9 @@ describe('the shell of the next job', function () {
       }
     }).length;
   }
+
+  const starters = (): string[] => pidsOf(`perl ${home}/.* starter$`);
+  const keepers = (): string[] => pidsOf(`perl ${home}/.* log `);
 
   /** Devices that somebody has. */
   function locked(): string[] {
@@ -287,7 +291,6 @@ describe('the shell of the next job', function () {
   });
 
   it('has its log kept by whoever kept that of the job before, or by another when that one is gone', async () => {
-    const keepers = (): string[] => pidsOf(`perl ${home}/.* log `);
     const tell = 'seq 1 20000; pgrep -f "perl $HOME/.* log " >>~/keepers';
     const ids = await staged('c', [task(tell), task(tell), held('third'), task(tell)]);
     await until(() => events().includes('third'), 'the third runs');
@@ -304,7 +307,6 @@ describe('the shell of the next job', function () {
 
   it('is forked by the supervisor itself when its starter is gone, and every job runs once', async () => {
     writeFileSync(rc, 'echo rc >>~/events\n');
-    const starters = (): string[] => pidsOf(`perl ${home}/.* starter`);
     const names = ['second', 'third', 'fourth'];
     const ids = await staged('c', [
       held('first'),
@@ -354,6 +356,58 @@ describe('the shell of the next job', function () {
     writeFileSync(file('go'), '');
     await world.ended('c', ids[0] ?? 0);
     assert.deepEqual(pidsOf('^sleep 30[34]$'), []);
+  });
+
+  it('is not waited for when its starter has stopped', async () => {
+    const ids = await staged('c', [task('true'), held('second'), task('true'), task('echo last >>~/events')]);
+    await until(() => events().includes('second') && starters().length === 1, 'the second runs');
+    const starter = Number(starters()[0]);
+    process.kill(starter, 'SIGSTOP');
+    writeFileSync(file('go'), '');
+    for (const id of ids) assert.equal((await world.ended('c', id, 15_000)).status, 'SUCCEEDED');
+    assert.ok(!starters().includes(String(starter)));
+  });
+
+  it('has a starter that has no more open from one job to the next', async () => {
+    const count = 'ls /proc/$(pgrep -f "perl $HOME/.* starter$" | head -1)/fd | wc -l >>~/counts; sleep 0.2';
+    const ids = await staged('c', [
+      task('true'),
+      task('sleep 0.3'),
+      ...Array.from({ length: 5 }, () => task(count)),
+    ]);
+    for (const id of ids) await world.ended('c', id);
+    const counts = readFileSync(file('counts'), 'utf8').trim().split('\n');
+    assert.deepEqual([counts.length, new Set(counts).size], [5, 1], counts.join(' '));
+  });
+
+  it('has its log kept whole when a keeper is killed before it has taken that', async () => {
+    const ids = await staged('c', [
+      task('true'),
+      // Its pipe ends while it runs: from then on the keeper waits for the next.
+      task('exec >/dev/null 2>&1; echo second >>~/events\nuntil [ -e ~/go ]; do sleep 0.02; done'),
+      task('echo third >>~/events; for i in 1 2 3; do echo said $i; sleep 0.3; done'),
+    ]);
+    await until(() => events().includes('second'), 'the second runs');
+    const [keeper] = keepers();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    process.kill(Number(keeper), 'SIGSTOP');
+    writeFileSync(file('go'), '');
+    await until(() => events().includes('third'), 'the third runs');
+    process.kill(Number(keeper), 'SIGKILL');
+    const last = ids[2] ?? 0;
+    assert.equal((await world.ended('c', last)).status, 'SUCCEEDED');
+    assert.equal(await world.log('c', last), 'said 1\nsaid 2\nsaid 3\n');
+  });
+
+  it('leaves no process whose name has a line break', async () => {
+    // prctl(PR_SET_NAME)
+    const named = `setsid perl -e '$n = "a\\nb"; syscall(157, 15, $n); sleep 307' & sleep 0.5`;
+    const [first = 0] = await staged('c', [
+      process.arch === 'x64' ? task(named) : task('true'),
+      task('true'),
+    ]);
+    await world.ended('c', first);
+    assert.deepEqual(pidsOf('^perl -e .*sleep 307$'), []);
   });
 
   it('is not killed while it reads ~/.bashrc, where it may have a lock of somebody, and holds no device there', async () => {

@@ -487,6 +487,13 @@ for (const { file, env, name } of AGENT_WAYS) {
       assert.throws(() => execFileSync('pgrep', ['-f', `${mark} 300`]));
     });
 
+    it('tells the end of a job that ends all of its process group', async () => {
+      const uuid = await start(`trap 'trap - TERM; kill 0' EXIT\nsleep 300 &\necho said; exit 3`);
+      assert.equal((await event(uuid, 'ended')).how, 'exit');
+      assert.equal(await log(uuid), 'said\n');
+      assert.deepEqual(processesOf(uuid), []);
+    });
+
     it('finds GPUs, cpus and its own address', async () => {
       const facts = await session.probe();
       assert.equal(facts.gpus.length, 8);

@@ -2,7 +2,7 @@
 # The agent where the node has perl: the same files, locks and lines as in agent.sh, which begins with it, without a fork for
 # each step. What is rare is left to agent.sh (`by_shell`, `ask`). `perl -x` finds this at the end of agent.sh.
 #   perl -x agent.sh session   one per connection (session.pl, requests.pl, relay.pl), and by forks of it the supervisors of the jobs that
-#                              it starts (supervisor.pl, tries.pl, logs.pl)
+#                              it starts (supervisor.pl, tries.pl, shell.pl, starter.pl, logs.pl)
 #   perl -x agent.sh runner    while staged jobs wait for what no end of a job here will tell of (walk.pl)
 use strict;
 use Config;
@@ -22,8 +22,9 @@ my %CALLS = (
   powerpc64le => [318, 276, 277, 66, 360, 234, 158, 120, 6, 341, 342, 246, 104],
 );
 my ($machine) = $Config{archname} =~ /^(\w+)-linux/;
-our ($INOTIFY_INIT, $INOTIFY_ADD, $INOTIFY_REMOVE, $SETSID, $MEMFD, $EXIT, $YIELD, $CLONE, $CLOSE, $SENDMSG, $RECVMSG, $GETTIME, $SETTIMER) =
-  @{$CALLS{$machine // ''} || by_other_means()};
+my @calls = @{$CALLS{$machine // ''} || by_other_means()};
+our ($INOTIFY_INIT, $INOTIFY_ADD, $INOTIFY_REMOVE, $SETSID, $MEMFD, $EXIT, $YIELD) = @calls;
+our ($CLONE, $CLOSE, $SENDMSG, $RECVMSG, $GETTIME, $SETTIMER) = @calls[7 .. 12];
 our ($O_RDWR, $O_NONBLOCK, $O_NEW, $O_APPEND) = (2, 04000, 0301, 02101);
 our ($SHARED, $EXCLUSIVE, $AT_ONCE, $UNLOCK) = (1, 2, 4, 8);
 our $NOHANG = 1;
@@ -37,8 +38,9 @@ for my $name ('PERL5OPT', 'PERL5LIB') {
 # Ends this process at once. Perl's own exit first gives back all memory, page after page of which a fork has to copy for that:
 # 2 ms, for which whoever waits for it waits too. What was printed is written when its file is closed, which all are.
 sub quit {
-  syscall($EXIT, 0);
-  exit 0;
+  my $code = $_[0] // 0;
+  syscall($EXIT, $code);
+  exit $code;
 }
 
 # The first line of a file, or nothing.
@@ -89,7 +91,7 @@ sub clock {
   our ($AHEAD, $BEGAN);
   vec($BEGAN, 15, 8) = 0;
   # CLOCK_BOOTTIME
-  syscall($GETTIME, 7, $BEGAN);
+  return (words_of('/proc/uptime'))[0] if syscall($GETTIME, 7, $BEGAN) != 0;
   my ($seconds, $nanoseconds) = unpack('q q', $BEGAN);
   my $now = $seconds + $nanoseconds / 1e9;
   $AHEAD //= (words_of('/proc/uptime'))[0] - $now;
@@ -99,7 +101,8 @@ sub uptime { return int clock() }
 
 # What follows the name in /proc/PID/stat: state, parent, group, session, …; nothing when it is gone or a zombie.
 sub stat_of {
-  my $line = first_line("/proc/$_[0]/stat") // return;
+  # A name may have line breaks.
+  my $line = read_at_once("/proc/$_[0]/stat");
   my $end = rindex $line, ') ';
   return if $end < 0;
   my @fields = split ' ', substr($line, $end + 2), 21;

@@ -2,12 +2,18 @@
 
 # Brings what the job writes into its log. That is a pipe, because a file it could empty by `echo >/dev/stderr`, which opens
 # that anew; and it is brought by a process of its own, one for all jobs of this supervisor, which goes on when that is killed.
+# Until `log_opened` the pipe must stay open here.
 sub open_log {
   my ($from) = @_;
   if ($KEEPER && send_files($KEEPER->{socket}, $UUID, $from)) { $KEEPER->{busy} = 1 } else { start_keeper($from) }
 }
 
-# Starts a process that keeps logs, with that of this job first. It answers each with a letter when all is in the log.
+sub log_opened {
+  my ($from) = @_;
+  until ($KEEPER && answer_of($KEEPER) eq 'o') { start_keeper($from) or return }
+}
+
+# Starts a process that keeps logs, with that of this job first.
 sub start_keeper {
   my ($from) = @_;
   end_keeper();
@@ -20,7 +26,9 @@ sub start_keeper {
     my $number = fileno $from;
     while (defined $number && open(my $file, '<&=', $number)) {
       $0 = "perl $AGENT log $JOB";
+      syswrite($its, 'o');
       keep_log($file);
+      # All is in the log.
       syswrite($its, 'a');
       close $from;
       ($UUID, $number) = receive_files($its);
@@ -29,23 +37,11 @@ sub start_keeper {
     quit();
   }
   $KEEPER = { pid => $pid, socket => $mine, busy => 1 } if defined $pid;
-}
-
-# The next letter from who keeps the log, within so many seconds; empty when none came.
-sub keeper_says {
-  my ($seconds) = @_;
-  my ($letter, $found);
-  do {
-    vec(my $read = '', fileno $KEEPER->{socket}, 1) = 1;
-    $found = select($read, undef, undef, $seconds);
-  } while $found < 0 && $! == 4;
-  return $found > 0 && sysread($KEEPER->{socket}, $letter, 1) ? $letter : '';
+  return defined $pid;
 }
 
 sub end_keeper {
-  return unless $KEEPER;
-  kill 'TERM', $KEEPER->{pid};
-  waitpid($KEEPER->{pid}, 0);
+  end_helper($KEEPER) if $KEEPER;
   undef $KEEPER;
 }
 
@@ -96,5 +92,5 @@ sub newest_part {
 # All that the job wrote is in its log. A stranger who inherited the pipe and cannot be ended (`sudo`) is not waited for.
 sub close_log {
   return unless $KEEPER && delete $KEEPER->{busy};
-  end_keeper() if keeper_says(3) ne 'a';
+  end_keeper() if answer_of($KEEPER, 3) ne 'a';
 }

@@ -1,8 +1,8 @@
 # ---------------------------------------------------------------- the shell that a job runs in
 
 # Starts an interactive bash, as SkyPilot runs a task: ~/.bashrc is where `conda activate` comes from. With what a spare one
-# has to begin with, it waits, and has no pid before `spare_pid`. Returns { pid, from => what the job writes, said => what was
-# printed before it began, text => what it is told to do, and a last line that it has come to that }.
+# has to begin with, it waits, and has no pid before `spare_pid`. Returns { pid, from => what the job writes, said => what
+# was printed before it began, text => what it is told to do, and a last line that it has come to that }.
 sub start_shell {
   my ($spare) = @_;
   # What bash says about a missing terminal, and what ~/.bashrc prints.
@@ -20,7 +20,7 @@ sub start_shell {
     let_go();
     # F_DUPFD, which leaves them open over exec.
     my ($to, $text, $go) = map { defined $_ ? fcntl($_, 0, 5) : undef } @files[0, 1, 3];
-    exec { bash() } outfit_shell($spare && $spare->{mark}, $to, $text, fileno $shell->{said}, $go) or exit 127;
+    become_shell(bash(), outfit_shell($spare && $spare->{mark}, $to, $text, fileno $shell->{said}, $go));
   }
   $shell->{pid} = $pid;
   return defined $pid ? $shell : undef;
@@ -61,6 +61,13 @@ sub outfit_shell {
     exec $go<&-
     . /proc/self/fd/$from
   WAIT
+}
+
+# Goes on as a program, in a process group of its own: a task that ends all of its own (`kill 0`) means no supervisor.
+sub become_shell {
+  my ($program, @words) = @_;
+  setpgrp(0, 0);
+  exec { $program } @words or quit(127);
 }
 
 # Where bash is: to try each folder of a long PATH anew takes its time.
@@ -105,6 +112,8 @@ sub began {
 # Starts a shell for the job that comes next, where one waits: it will most likely get what this one has.
 sub prepare_next {
   return if $SPARE || !($SOME_LEFT // any_staged());
+  # Who has one job after the other is worth one; before there is anything open that it should not have.
+  start_starter() if our $SPARES && !defined $STARTER;
   prepare_shell(next_mark(), map { $_->{name} } @LEASES);
 }
 

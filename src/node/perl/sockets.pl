@@ -1,9 +1,9 @@
-# ---------------------------------------------------------------- messages to a helper, with open files along
+# ---------------------------------------------------------------- helpers, and messages to them that bring open files
 
 # So many files a message has room for.
 our $MOST_FILES = 60;
 
-# Two sockets that are connected, where one read is one message (AF_UNIX, SOCK_SEQPACKET); nothing when there is none.
+# Two sockets that are connected, each read of which is one message (AF_UNIX, SOCK_SEQPACKET).
 sub sockets {
   socketpair(my $one, my $other, 1, 5, 0) or return;
   return ($one, $other);
@@ -33,4 +33,23 @@ sub receive_files {
   my $count = syscall($RECVMSG, fileno $socket, $message, 0);
   return if $count <= 0;
   return (substr($words, 0, $count), unpack('x16 i' . (unpack('Q', $files) - 16) / 4, $files));
+}
+
+# What a helper ({ pid, socket }) says, within so many seconds where those are given; empty when it says nothing.
+sub answer_of {
+  my ($helper, $seconds) = @_;
+  my ($answer, $found);
+  do {
+    vec(my $read = '', fileno $helper->{socket}, 1) = 1;
+    $found = select($read, undef, undef, $seconds);
+  } while $found < 0 && $! == 4;
+  return $found > 0 && sysread($helper->{socket}, $answer, 20) ? $answer : '';
+}
+
+# Ends a helper, also one that is stopped.
+sub end_helper {
+  my ($helper) = @_;
+  # One that has ended may have been waited for, and its number be another's.
+  kill 'KILL', $helper->{pid} if waitpid($helper->{pid}, $NOHANG) == 0;
+  waitpid($helper->{pid}, 0);
 }

@@ -1,53 +1,63 @@
 # ---------------------------------------------------------------- the starter: forks the shells of a supervisor
 
-# Most of what a fork costs is paid later: each page of memory that this process then writes to is a fault, a thousand of them
-# between two jobs. So the shells that wait for a job are forked by a process that does nothing else, on this one's behalf:
-# they are this one's children (CLONE_PARENT), and get their files over a socket.
+# Most of what a fork costs is paid later: each page of memory that this process then writes to is a fault, a thousand of
+# them between two jobs. So the shells that wait for a job are forked by a process that does nothing else, on this one's
+# behalf: they are this one's children (CLONE_PARENT), and get their files over a socket.
 our ($CLONE_PARENT, $SIGCHLD) = (0x8000, 17);
 
 # Asks for a new shell that waits (its mark and try, and what it is to have open, see `start_starter`), whose pid `spare_pid`
-# tells; fails when there is no starter for it, and this process has to fork.
+# tells; fails when there is no starter, and this process has to fork.
 sub ask_starter {
   my ($words, @files) = @_;
-  # Who has one job after the other is worth one.
-  return 0 if our $SPARES < 2 || @files > $MOST_FILES;
-  start_starter() unless defined $STARTER;
-  return 1 if $STARTER && send_files($STARTER->{socket}, $words, @files);
-  $STARTER = 0;
+  return 0 unless $STARTER && @files <= $MOST_FILES;
+  return 1 if send_files($STARTER->{socket}, "$words " . @files, @files);
+  end_starter();
   return 0;
 }
 
-# The pid of the spare shell; nothing when its starter was ended from outside, for which there is no other.
+# The pid of the spare shell; nothing when its starter does not tell, and it will end by itself.
 sub spare_pid {
   return $SPARE->{pid} if $SPARE->{pid};
-  my $pid;
-  return $SPARE->{pid} = $pid if $STARTER && sysread($STARTER->{socket}, $pid, 20) && $pid > 0;
-  $STARTER = 0;
+  my $pid = $STARTER ? answer_of($STARTER, 3) : '';
+  return $SPARE->{pid} = $pid if $pid =~ /^\d+$/;
+  end_starter();
   return undef;
+}
+
+# Whoever ended or stopped it may do so again: there is no other.
+sub end_starter {
+  end_helper($STARTER) if $STARTER;
+  $STARTER = 0;
 }
 
 # Starts a process that forks shells until this one is gone: each message names mark and try, and brings the files of
 # `outfit_shell` and others that are to be open in the shell.
 sub start_starter {
+  $STARTER = 0;
   my ($mine, $its) = sockets() or return;
   my $pid = fork_off() // return;
   $STARTER = { pid => $pid, socket => $mine };
   return if $pid;
   forget_leases();
   # Also what has no name any more: an end of the job's pipe that is open here would keep that from ending.
-  for my $number (entries('/proc/self/fd', qr/^\d+$/)) { syscall($CLOSE, 0 + $number) if $number > 2 && $number != fileno $its }
+  for my $number (entries('/proc/self/fd', qr/^\d+$/)) {
+    syscall($CLOSE, 0 + $number) if $number > 2 && $number != fileno $its;
+  }
   silence();
   $0 = "perl $AGENT starter";
   # So that what comes has two digits, as `open_lease`: those of one are what people's scripts use.
   my @low;
   do { open(my $file, '<', '/dev/null'); push @low, $file } while fileno $low[-1] < 19;
   while (my ($words, @numbers) = receive_files($its)) {
-    (my $mark, $TRY) = split ' ', $words;
+    (my $mark, $TRY, my $count) = split ' ', $words;
+    # There was no room for all of them.
+    last if $count != @numbers;
     my @shell = outfit_shell($mark, @numbers[0 .. 3]);
     # It is its stdout now.
     syscall($CLOSE, splice @numbers, 2, 1);
+    my $bash = bash();
     my $child = syscall($CLONE, $CLONE_PARENT | $SIGCHLD, 0, 0, 0, 0);
-    exec { bash() } @shell or quit() if $child == 0;
+    become_shell($bash, @shell) if $child == 0;
     syscall($CLOSE, $_) for @numbers;
     syswrite($its, $child);
   }

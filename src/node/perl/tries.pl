@@ -129,8 +129,9 @@ sub attend {
   my ($shell) = @_;
   $CODE = 126;
   return unless $shell;
-  prepare_next();
   open_log($shell->{from});
+  prepare_next();
+  log_opened($shell->{from});
   close $shell->{from};
   $? = 126 << 8;
   1 while waitpid($shell->{pid}, 0) < 0 && $! == 4;

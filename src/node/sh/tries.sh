@@ -62,7 +62,9 @@ run_try() {
   kills=$OOM
   # Interactive, as SkyPilot runs it: ~/.bashrc is where `conda activate` comes from. What bash says about a missing
   # terminal, and what ~/.bashrc prints, goes to rc.log. An interactive bash ignores TERM: the trap ends it after the
-  # command that TERM has just ended.
+  # command that TERM has just ended. In a process group of its own: a task that ends all of its own (`kill 0`) means no
+  # supervisor.
+  set -m
   (
     umask "$CQ_UMASK"
     unset CQ_UMASK
@@ -83,6 +85,7 @@ run_try() {
     . "$CQ_JOB_DIR/run"
   ' run) </dev/null >"$JOB/rc.log" 2>&1 4<&- 9<&- &
   child=$!
+  set +m
   exec 5>&-
   wait $child
   CODE=$?
