@@ -356,7 +356,7 @@ describe('when things break', function () {
     const world = new World();
     const home = path.join(world.home, 'small');
     mkdirSync(home);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', home]);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', home]);
     try {
       await world.nodes.add('node-a', { home });
       await world.open();
