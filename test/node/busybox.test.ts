@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { AgentSession, SESSION_COMMAND } from '../../src/node';
-import { SshTransport } from '../../src/transport';
+import type { AgentSession } from '../../src/node';
+import { agentOn, untilMet } from '../support/agentOn';
 import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
 
 const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'].find(existsSync);
@@ -19,12 +19,7 @@ describe('a node that has the tools of busybox, bash and no perl', function () {
   let session: AgentSession;
   let close = (): void => undefined;
 
-  const until = async (met: () => boolean): Promise<void> => {
-    for (let tries = 0; !met(); tries++) {
-      assert.ok(tries < 1000, `never: ${String(met)}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  };
+  const until = (met: () => boolean): Promise<void> => untilMet(met, 1000);
 
   before(async () => {
     for (const name of execFileSync(BUSYBOX, ['--list'], { encoding: 'utf8' }).trim().split('\n'))
@@ -35,10 +30,7 @@ describe('a node that has the tools of busybox, bash and no perl', function () {
       env: { CLUSTER_QUEUE_RELAY: 'no' },
       gpus: { name: 'Tesla V100-SXM2-32GB', count: 2 },
     });
-    const { configFile } = nodes;
-    const transport = await SshTransport.connect('node-a', { configFile, prompter: undefined });
-    session = await AgentSession.open(await transport.exec(SESSION_COMMAND));
-    close = () => transport.close();
+    ({ session, close } = await agentOn(nodes, 'node-a'));
   });
   after(async () => {
     close();

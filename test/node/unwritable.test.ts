@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { AgentSession, SESSION_COMMAND } from '../../src/node';
-import { SshTransport } from '../../src/transport';
+import type { AgentSession } from '../../src/node';
+import { agentOn, untilMet } from '../support/agentOn';
 import { AGENT_WAYS, SHELL_FUNCTIONS } from '../support/agentWays';
 import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
 
@@ -27,21 +27,13 @@ for (const { file, env, name } of AGENT_WAYS) {
       await session.start({ uuid, leases: [], graceS: 1, hold: false, env: '', run, use });
       return uuid;
     };
-    const until = async (met: () => boolean): Promise<void> => {
-      for (let tries = 0; !met(); tries++) {
-        assert.ok(tries < 500, `never: ${String(met)}`);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    };
+    const until = (met: () => boolean): Promise<void> => untilMet(met, 500);
 
     before(async () => {
       mkdirSync(path.join(dir, 'bin'));
       symlinkSync(file, path.join(dir, 'bin', 'sh'));
       node = await nodes.add('node-a', { bin: path.join(dir, 'bin'), env });
-      const { configFile } = nodes;
-      const transport = await SshTransport.connect('node-a', { configFile, prompter: undefined });
-      session = await AgentSession.open(await transport.exec(SESSION_COMMAND));
-      close = () => transport.close();
+      ({ session, close } = await agentOn(nodes, 'node-a'));
     });
     after(async () => {
       close();

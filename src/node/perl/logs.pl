@@ -17,27 +17,24 @@ sub log_opened {
 sub start_keeper {
   my ($from) = @_;
   end_keeper();
-  my ($mine, $its) = sockets() or return;
-  my $pid = fork;
-  if (defined $pid && !$pid) {
-    forget_leases();
-    close $mine;
-    silence();
-    my $number = fileno $from;
-    while (defined $number && open(my $file, '<&=', $number)) {
-      $0 = "perl $AGENT log $JOB";
-      syswrite($its, 'o');
-      keep_log($file);
-      # All is in the log.
-      syswrite($its, 'a');
-      close $from;
-      ($UUID, $number) = receive_files($its);
-      $JOB = "$ROOT/jobs/$UUID" if defined $number;
-    }
-    quit();
+  $KEEPER = start_helper(sub { keep_logs($_[0], $from) });
+  $KEEPER->{busy} = 1 if $KEEPER;
+  return $KEEPER;
+}
+
+# Keeps one log after the other, until the supervisor is gone; says of each that it has it, and that all is in it.
+sub keep_logs {
+  my ($its, $from) = @_;
+  my $number = fileno $from;
+  while (defined $number && open(my $file, '<&=', $number)) {
+    $0 = "perl $AGENT log $JOB";
+    syswrite($its, 'o');
+    keep_log($file);
+    syswrite($its, 'a');
+    close $from;
+    ($UUID, $number) = receive_files($its);
+    $JOB = "$ROOT/jobs/$UUID" if defined $number;
   }
-  $KEEPER = { pid => $pid, socket => $mine, busy => 1 } if defined $pid;
-  return defined $pid;
 }
 
 sub end_keeper {

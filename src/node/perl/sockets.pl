@@ -3,10 +3,19 @@
 # So many files a message has room for.
 our $MOST_FILES = 60;
 
-# Two sockets that are connected, each read of which is one message (AF_UNIX, SOCK_SEQPACKET).
-sub sockets {
-  socketpair(my $one, my $other, 1, 5, 0) or return;
-  return ($one, $other);
+# Starts a process of this supervisor that has neither its leases nor its other helpers, and does this with its socket, each
+# read of which is one message. Returns { pid, socket }; nothing when there can be none.
+sub start_helper {
+  my ($work) = @_;
+  # AF_UNIX, SOCK_SEQPACKET
+  socketpair(my $mine, my $its, 1, 5, 0) or return undef;
+  my $pid = fork_off() // return undef;
+  return { pid => $pid, socket => $mine } if $pid;
+  forget_leases();
+  close $mine;
+  silence();
+  $work->($its);
+  quit();
 }
 
 # Sends a message with open files along, see unix(7) and cmsg(3); whether it was sent.
@@ -21,7 +30,8 @@ sub send_files {
   return syscall($SENDMSG, fileno $socket, $message, 0x4000) == length $words;
 }
 
-# Receives such a message: its words and the numbers of its files, which stay open over exec; nothing when none will come any more.
+# Receives such a message: its words and the numbers of its files, which stay open over exec; nothing when none will come any
+# more.
 sub receive_files {
   my ($socket) = @_;
   my ($words, $files) = ('', '');

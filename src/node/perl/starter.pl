@@ -5,7 +5,7 @@
 # behalf: they are this one's children (CLONE_PARENT), and get their files over a socket.
 our ($CLONE_PARENT, $SIGCHLD) = (0x8000, 17);
 
-# Asks for a new shell that waits (its mark and try, and what it is to have open, see `start_starter`), whose pid `spare_pid`
+# Asks for a new shell that waits (its mark and try, and what it is to have open, see `fork_shells`), whose pid `spare_pid`
 # tells; fails when there is no starter, and this process has to fork.
 sub ask_starter {
   my ($words, @files) = @_;
@@ -30,20 +30,16 @@ sub end_starter {
   $STARTER = 0;
 }
 
-# Starts a process that forks shells until this one is gone: each message names mark and try, and brings the files of
-# `outfit_shell` and others that are to be open in the shell.
-sub start_starter {
-  $STARTER = 0;
-  my ($mine, $its) = sockets() or return;
-  my $pid = fork_off() // return;
-  $STARTER = { pid => $pid, socket => $mine };
-  return if $pid;
-  forget_leases();
+sub start_starter { $STARTER = start_helper(\&fork_shells) // 0 }
+
+# Forks shells until the supervisor is gone: each message names mark and try, and brings the files of `outfit_shell` and others
+# that are to be open in the shell.
+sub fork_shells {
+  my ($its) = @_;
   # Also what has no name any more: an end of the job's pipe that is open here would keep that from ending.
   for my $number (entries('/proc/self/fd', qr/^\d+$/)) {
     syscall($CLOSE, 0 + $number) if $number > 2 && $number != fileno $its;
   }
-  silence();
   $0 = "perl $AGENT starter";
   # So that what comes has two digits, as `open_lease`: those of one are what people's scripts use.
   my @low;
@@ -61,5 +57,4 @@ sub start_starter {
     syscall($CLOSE, $_) for @numbers;
     syswrite($its, $child);
   }
-  quit();
 }
