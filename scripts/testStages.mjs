@@ -38,7 +38,8 @@ export const stages = [
     name: 'node',
     title: 'Node and engine tests, over real sshd',
     programs: ['sshd', 'ssh', 'busybox', 'fish', 'tcsh', 'zsh', 'rsync', 'faketime', 'nc'],
-    run: (options) => mocha(otherFolders(), 60_000, options),
+    // Most of their time they wait for something; side by side they take half of it.
+    run: (options) => mocha(otherFolders(), 60_000, { ...options, jobs: 2 }),
   },
   {
     name: 'vscode',
@@ -75,7 +76,7 @@ async function check(name, [script, ...args]) {
   };
 }
 
-async function mocha(folders, timeout, { grep }) {
+async function mocha(folders, timeout, { grep, jobs = 1 }) {
   const files = testFiles(folders);
   if (files.length === 0) return noTests(folders);
   const args = [
@@ -88,7 +89,15 @@ async function mocha(folders, timeout, { grep }) {
     ...(process.stdout.isTTY ? [] : ['--no-color']),
   ];
   return steadied(folders.join('+'), grep, (env, only) =>
-    runNode([...args, ...(only ? ['--grep', only] : []), ...files], { env, timeout: stageTimeout }),
+    runNode(
+      [
+        ...args,
+        ...(only ? ['--grep', only] : []),
+        ...(only || jobs === 1 ? [] : ['--parallel', '--jobs', String(jobs)]),
+        ...files,
+      ],
+      { env, timeout: stageTimeout },
+    ),
   );
 }
 

@@ -126,7 +126,7 @@ run: |
       assert.match(
         log,
         new RegExp(
-          `^\\(rank ${rank}, ${node}\\) rank=${rank} of=2 gpus=4 devices=${devices.join(',')} ips=127\\.0\\.0\\.\\d 127\\.0\\.0\\.\\d$`,
+          `^\\(rank ${rank}, ${node}\\) rank=${rank} of=2 gpus=4 devices=${devices.join(',')} ips=127\\.0\\.\\d\\.\\d 127\\.0\\.\\d\\.\\d$`,
           'm',
         ),
       );

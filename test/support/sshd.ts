@@ -68,7 +68,8 @@ export class TestNodes {
   /** Starts a node; it is then reached as `name` through `configFile`. */
   async add(name: string, options: NodeOptions = {}): Promise<TestNode> {
     const number = this.nodes.length + 2;
-    const address = `127.0.0.${number}`;
+    // Mocha's workers number themselves: none of them finds a port free that another is about to take.
+    const address = `127.0.${Number(process.env.MOCHA_WORKER_ID ?? 0)}.${number}`;
     const dir = path.join(this.dir, name);
     const home = options.home ?? path.join(dir, 'home');
     const machine = options.machine ?? name;
