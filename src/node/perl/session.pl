@@ -71,7 +71,9 @@ sub session {
     if (vec($read, fileno $events, 1)) {
       take_lines($events, \$said, \&take_event) or end_session();
     }
-    for my $asked (grep { vec($read, fileno $_->[0], 1) } @asked) {
+    # Copies: perl ends where it goes through an array that is made anew meanwhile.
+    my @ready = grep { vec($read, fileno $_->[0], 1) } @asked;
+    for my $asked (@ready) {
       next if take_lines($asked->[0], \$asked->[1], \&reply);
       @asked = grep { $_ != $asked } @asked;
     }
