@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -16,6 +17,7 @@ import path from 'node:path';
 import { AgentSession, SESSION_COMMAND } from '../../src/node';
 import { SshTransport } from '../../src/transport';
 import { kill, markedProcesses, processes, supervisorOf } from '../faults/processes';
+import { agentOn } from '../support/agentOn';
 import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
 
 const shells = ['dash', 'bash', 'busybox'].flatMap((name) => {
@@ -231,6 +233,43 @@ for (const [shell, file] of shells) {
         last.close();
         transport.close();
         await until(() => !existsSync(path.join(home, '.cluster-queue')));
+      });
+
+      it(`goes whole with its cluster when another process has just ended; CLUSTER_QUEUE_RELAY=${relay}`, async () => {
+        const name = `ending-${relay}`;
+        const { home } = await nodes.add(name, {
+          bin: path.join(dir, 'bin'),
+          env: { CLUSTER_QUEUE_RELAY: relay },
+        });
+        const [ending, last] = [await agentOn(nodes, name), await agentOn(nodes, name)];
+        await last.session.leave();
+        last.close();
+        const sessions = path.join(home, '.cluster-queue', name, 'sessions');
+        await until(() => readdirSync(sessions).length === 1);
+        // That of the one that leaves is through with its first look.
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await ending.session.ping();
+        ending.close();
+        await until(() => !existsSync(path.join(home, '.cluster-queue')));
+      });
+
+      it(`goes whole with its cluster also while a probe goes on there; CLUSTER_QUEUE_RELAY=${relay}`, async () => {
+        const name = `probed-${relay}`;
+        const slow = 'echo probing >"$HOME/probing"; sleep 1; echo probed >"$HOME/probing"';
+        const { home } = await nodes.add(name, {
+          bin: path.join(dir, 'bin'),
+          env: { CLUSTER_QUEUE_RELAY: relay },
+          tools: { nproc: slow },
+        });
+        const last = await agentOn(nodes, name);
+        last.session.probe().catch(() => undefined);
+        await until(() => text(path.join(home, 'probing')) === 'probing\n');
+        await last.session.leave();
+        last.close();
+        await until(() => !existsSync(path.join(home, '.cluster-queue')));
+        const ours = path.join(home, '.cluster-queue', 'agent');
+        await until(() => !processes().some(({ command }) => command.includes(ours)));
+        assert.ok(!existsSync(path.join(home, '.cluster-queue')));
       });
     }
   });

@@ -135,8 +135,10 @@ home_id() {
   HOME_ID=
   {
     if [ ! -s "$WORK/id" ]; then
+      # Not with what it lies in: for a probe that goes on while all is removed, see clear_out.
+      [ -d "$WORK" ] || mkdir "$WORK"
       # In one step: another node of this home may be at it too, and must not read half of it.
-      mkdir -p "$WORK" && new=$WORK/id.$CLUSTER_QUEUE_NODE.$$ && printf '%s\n' "$BOOT-$$" >"$new" && [ -s "$new" ] &&
+      new=$WORK/id.$CLUSTER_QUEUE_NODE.$$ && printf '%s\n' "$BOOT-$$" >"$new" && [ -s "$new" ] &&
         { ln "$new" "$WORK/id" || [ -e "$WORK/id" ] || mv "$new" "$WORK/id"; }
       rm -f "$new"
     fi

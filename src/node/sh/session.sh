@@ -13,15 +13,15 @@ session_lives() {
   [ "$START" = "$began" ]
 } 2>/dev/null
 
-# Whether a session is open.
+# Whether a session is open; sets HEARD to the numbers of all that are.
 is_heard() {
-  heard=
+  HEARD=
   set +f
   for dir in "$ROOT"/sessions/*; do
-    [ -p "$dir/ev" ] && session_lives "$dir" && heard=1
+    [ -p "$dir/ev" ] && session_lives "$dir" && HEARD="$HEARD ${dir##*/}"
   done 2>/dev/null
   set -f
-  [ -n "$heard" ]
+  [ -n "$HEARD" ]
 }
 
 make_folders() { mkdir -p "$ROOT/jobs" "$ROOT/live" "$STAGED" "$SESSION"; }

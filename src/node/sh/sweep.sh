@@ -76,17 +76,23 @@ forget() {
 }
 
 # Nothing of ours stays, where no job and no other session needs it. A runner or a sweep that has just begun may write while
-# all is removed, and a session that ends may not be gone yet.
+# all is removed, and a session of a process that has just ended may not know yet; one that comes meanwhile needs it.
 clear_out() {
   tries=0
-  until remove_all || is_needed || [ "$tries" -ge 50 ]; do
+  is_heard
+  earlier=$HEARD
+  until { [ -z "$HEARD" ] && remove_all; } || is_needed || [ "$tries" -ge 50 ]; do
     tries=$((tries + 1))
     sleep 0.2 2>/dev/null || sleep 1
+    is_heard
+    for one in $HEARD; do
+      case "$earlier " in *" $one "*) ;; *) return ;; esac
+    done
   done
 }
 
 is_needed() {
-  boot_wanted || is_heard && return
+  boot_wanted && return
   set +f
   for entry in "$STAGED"/[0-9]* "$ROOT"/jobs/*; do
     [ ! -e "$entry" ] || break
