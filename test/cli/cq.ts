@@ -34,7 +34,8 @@ export class Cq {
     const child = spawn(process.execPath, ['--', this.program, ...args], { env: this.env, cwd: this.dir });
     const running = new Running(child);
     this.running.add(running);
-    void running.end.then(() => this.running.delete(running));
+    // What cannot be started is told to whoever waits for its end, and is nobody's uncaught error.
+    void running.end.catch(() => undefined).then(() => this.running.delete(running));
     return running;
   }
 

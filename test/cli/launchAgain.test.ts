@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { untilMet } from '../support/agentOn';
 import { haveSshd, TestNodes } from '../support/sshd';
 import { Cq } from './cq';
 
@@ -118,7 +120,11 @@ describe('cq after a launch that failed, and after one that did not', function (
     const down = await cq.run('down', 'mine', '-y');
     assert.deepEqual([down.code, down.stderr], [0, '']);
     // The session's own end is the last to go, and nobody waits for it.
-    while (existsSync(there)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await untilMet(
+      () => !existsSync(there),
+      1500,
+      () => execFileSync('find', [there], { encoding: 'utf8' }),
+    );
     await cq.run('launch', '-c', 'again', '--hosts', 'node-a');
     await nodes.find('node-a').stop();
     const away = await cq.run('down', 'again', '-y');

@@ -13,10 +13,14 @@ export async function agentOn(
   return { session, close: () => transport.close() };
 }
 
-/** Waits until this is met. @throws when it is not after so many looks, 20 ms apart */
-export async function untilMet(met: () => boolean, most: number): Promise<void> {
+/** Waits until this is met. @throws when it is not after so many looks, 20 ms apart, with what there is instead */
+export async function untilMet(
+  met: () => boolean,
+  most: number,
+  instead: () => string = () => String(met),
+): Promise<void> {
   for (let tries = 0; !met(); tries++) {
-    assert.ok(tries < most, `never: ${String(met)}`);
+    if (tries >= most) assert.fail(`not after ${most} looks: ${instead()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
