@@ -33,7 +33,12 @@ export const stages = [
     run: () => check('tsc', ['typescript/bin/tsc', '--noEmit']),
   },
   { name: 'lint', title: 'Lint', programs: [], run: () => lint() },
-  { name: 'unit', title: 'Unit tests', programs: [], run: (options) => mocha(['unit'], 10_000, options) },
+  {
+    name: 'unit',
+    title: 'Unit tests',
+    programs: [],
+    run: (options) => mocha(['unit'], 10_000, { ...options, jobs: 2 }),
+  },
   {
     name: 'node',
     title: 'Node and engine tests, over real sshd',
