@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { processes } from '../faults/processes';
 import { agentOn, untilMet } from '../support/agentOn';
 import { haveSshd, TestNodes } from '../support/sshd';
 
@@ -23,7 +24,7 @@ describe('what a node is asked in the background', function () {
     process.kill(Number(pid), 'SIGSTOP');
     try {
       writeFileSync(path.join(home, 'go'), '');
-      await untilMet(() => !childrenOf(pid).some(({ state }) => state !== 'Z'), 500);
+      await untilMet(() => !processes().some(({ parent }) => parent === Number(pid)), 500);
     } finally {
       process.kill(Number(pid), 'SIGCONT');
     }
@@ -39,18 +40,4 @@ function lines(file: string): number {
   } catch {
     return 0;
   }
-}
-
-function childrenOf(pid: string): { state: string | undefined }[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-        return parent === pid ? [{ state }] : [];
-      } catch {
-        return [];
-      }
-    });
 }
