@@ -14,10 +14,9 @@ import {
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { AgentSession, SESSION_COMMAND } from '../../src/node';
-import { SshTransport } from '../../src/transport';
+import type { AgentSession } from '../../src/node';
 import { kill, markedProcesses, processes, supervisorOf } from '../faults/processes';
-import { agentOn } from '../support/agentOn';
+import { agentOn, untilMet } from '../support/agentOn';
 import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
 
 const shells = ['dash', 'bash', 'busybox'].flatMap((name) => {
@@ -38,12 +37,7 @@ for (const [shell, file] of shells) {
     const at = (...parts: string[]): string => path.join(node.home, '.cluster-queue', 'node-a', ...parts);
     const job = (uuid: string, ...parts: string[]): string => at('jobs', uuid, ...parts);
     const text = (name: string): string => (existsSync(name) ? readFileSync(name, 'utf8') : '');
-    const until = async (met: () => boolean): Promise<void> => {
-      for (let tries = 0; !met(); tries++) {
-        assert.ok(tries < 250, `never: ${String(met)}`);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    };
+    const until = (met: () => boolean): Promise<void> => untilMet(met, 250);
     const use = { cpus: 0, kib: 0, units: 0, devices: [], alternative: 0 };
     const start = async (run: string): Promise<string> => {
       const uuid = randomUUID();
@@ -74,15 +68,7 @@ for (const [shell, file] of shells) {
       mkdirSync(path.join(dir, 'bin'));
       symlinkSync(file, path.join(dir, 'bin', 'sh'));
       node = await nodes.add('node-a', { bin: path.join(dir, 'bin') });
-      const transport = await SshTransport.connect('node-a', {
-        configFile: nodes.configFile,
-        prompter: undefined,
-      });
-      session = await AgentSession.open(await transport.exec(SESSION_COMMAND));
-      close = () => {
-        session.close();
-        transport.close();
-      };
+      ({ session, close } = await agentOn(nodes, 'node-a'));
     });
     after(async () => {
       close();
@@ -181,11 +167,7 @@ for (const [shell, file] of shells) {
         const name = `work-${relay}`;
         const env = { CLUSTER_QUEUE_RELAY: relay };
         const { home } = await nodes.add(name, { bin: path.join(dir, 'bin'), env });
-        const transport = await SshTransport.connect(name, {
-          configFile: nodes.configFile,
-          prompter: undefined,
-        });
-        const asking = await AgentSession.open(await transport.exec(SESSION_COMMAND));
+        const { session: asking, close: end } = await agentOn(nodes, name);
         const [wanted, unwanted, gone] = ['a', 'b', 'c'].map((letter) => letter.repeat(32)) as [
           string,
           string,
@@ -209,8 +191,7 @@ for (const [shell, file] of shells) {
         await asking.start({ ...launch, snapshot: gone });
         assert.equal(await ended, 1);
         assert.ok(!existsSync(tree(gone)));
-        asking.close();
-        transport.close();
+        end();
       });
 
       it(`goes whole with its cluster, whoever has the number of a session that was killed; CLUSTER_QUEUE_RELAY=${relay}`, async () => {
@@ -219,19 +200,14 @@ for (const [shell, file] of shells) {
           bin: path.join(dir, 'bin'),
           env: { CLUSTER_QUEUE_RELAY: relay },
         });
-        const transport = await SshTransport.connect(name, {
-          configFile: nodes.configFile,
-          prompter: undefined,
-        });
-        const last = await AgentSession.open(await transport.exec(SESSION_COMMAND));
+        const { session: last, close: end } = await agentOn(nodes, name);
         // Its number now has another process, here the test's own.
         const killed = path.join(home, '.cluster-queue', name, 'sessions', String(process.pid));
         mkdirSync(killed);
         spawnSync('mkfifo', [path.join(killed, 'ev')]);
         writeFileSync(path.join(killed, 'start'), '1\n');
         await last.leave();
-        last.close();
-        transport.close();
+        end();
         await until(() => !existsSync(path.join(home, '.cluster-queue')));
       });
 
