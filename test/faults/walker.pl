@@ -20,9 +20,15 @@ sub spawn {
 sub said { return join(' ', '', @{$_[0]{started}}) . ' |' . (defined $_[0]{again} ? int $_[0]{again} : '') . "\n" }
 
 our %COMMANDS = (
+  # From so many staged jobs on it keeps the list of them.
+  many => sub {
+    ($MANY_STAGED) = @_;
+    return '';
+  },
   home => sub {
     my ($home) = @_;
     %ASIDE = %DOOMED = ();
+    undef $LISTED;
     ($HOME, $QUEUE, $STAGED) = ($home, "$home/.cluster-queue", "$home/.cluster-queue/staged");
     our $LEASES = "$home/leases";
     return '';

@@ -69,7 +69,7 @@ sub forget_helpers {
   @HOLDERS = ();
   let_go();
   forget_shells();
-  undef $_ for $KEEPER, $STARTER;
+  undef $_ for $KEEPER, $STARTER, our $LISTED;
 }
 
 sub free_devices { give_back(splice @LEASES) }

@@ -31,6 +31,8 @@ sub left_behind {
 # Whether a process is there that is not in the session of another supervisor from before the job began: a process leaves its
 # session only for one of its own.
 sub may_be_ours {
+  # Most have ended. EPERM
+  return 0 unless kill(0, $_[0]) || $! == 1;
   my $session = (stat_of($_[0]))[3] // return 0;
   return 1 if $session == $$ || $session > $FIRST_PID;
   our %SUPERVISORS;

@@ -91,8 +91,9 @@ sub run_try {
   }
   # Up to here it says that no try is under way.
   unlink "$JOB/pause" if $TRY != 1;
-  # Before the job can end for want of memory.
-  my $kills = oom_kills();
+  # Before the job can end for want of memory; what that was a second ago will do, for it takes long to tell.
+  our ($KILLS, $COUNTED);
+  ($KILLS, $COUNTED) = (oom_kills(), clock()) unless defined $COUNTED && clock() - $COUNTED < 1;
   begin_in($NEXT_SHELL) if $NEXT_SHELL;
   # Before a new shell is forked, which would keep what the walk has locked.
   announce("S $UUID 0 $TRY");
@@ -120,7 +121,10 @@ sub run_try {
     my $words = $shell ? all_of($shell->{said}) : '';
     put(newest_part($JOB), "cluster-queue: ~/.bashrc ended the shell (exit code $CODE) before the task began. It said:\n$words", '>>');
   }
-  elsif ($CODE == 137 && defined $kills && (oom_kills() // 0) > $kills) { $HOW = 'oom' }
+  elsif ($CODE == 137 && defined $KILLS && (oom_kills() // 0) > $KILLS) {
+    $HOW = 'oom';
+    undef $COUNTED;
+  }
 }
 
 # Waits until a job's shell has ended, whose exit code is then in $CODE; meanwhile keeps its log, and makes ready for the next

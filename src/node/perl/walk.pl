@@ -4,8 +4,10 @@ our $WHOLE = 1000000000;
 # Staged jobs, and their classes, that will never start because one that they come after did not succeed: known for as long
 # as this process lives.
 our %DOOMED;
-# So many classes that failed are taken out of the list at once, all others as they come.
-our $FEW_CLASSES = 4;
+# So many that are staged take longer to list than all else that a walk does.
+our $MANY_STAGED = 50;
+# What is staged, as this process knows it: `list_again`.
+our $LISTED;
 # How often one walk lists what is staged: on a home of many nodes some job is always just gone to another.
 our $MOST_LISTS = 10;
 
@@ -21,47 +23,72 @@ sub walk {
   $walk->{lock} ||= lock_file('runner', 0);
   # Not before the lock, which another walk may have had for long: meanwhile jobs may have got other places. What comes from
   # now on is followed by a kick.
-  my @names = staged_names() or return $walk;
+  my $list = staged_list();
+  my $names = $list->{names};
+  return $walk unless @$names;
   @$walk{'mine', 'books', 'busy'} = ($mine, read_books(), {});
-  my ($failed, $lists, %failed) = (0, 1);
-  # A job that is gone may only have got another place, before those that are still to come.
-  my $list_again = sub {
-    return if -e $_[0] || $lists++ >= $MOST_LISTS;
-    @names = staged_names();
+  my ($at, $lists, $doomed, %failed) = (0, 1);
+  # So many are of classes that have not failed, where that is known.
+  my $others = @$names;
+  my $take_out = sub {
+    my ($class) = @_;
+    splice @$names, $at, 1;
+    return unless $list->{classes};
+    $list->{classes}{$class}--;
+    $others-- unless $failed{$class};
   };
-  while (defined(my $name = shift @names)) {
+  # A job that is gone may only have got another place, before those that are still to come.
+  my $is_gone = sub {
+    $take_out->(@_);
+    return if $lists >= $MOST_LISTS || !list_again($list);
+    ($at, $names, $others) = (0, $list->{names}, scalar @{$list->{names}});
+    $lists++;
+    $others -= $list->{classes}{$_} // 0 for keys %failed;
+  };
+  while ($at < @$names) {
+    my $name = $names->[$at];
     # KEY.CLASS.UUID; without a pattern, which a thousand of them would take a millisecond for.
     my ($dot, $last) = (index($name, '.'), rindex($name, '.'));
-    next if $dot == $last;
+    if ($dot == $last) {
+      $at++;
+      next;
+    }
     my ($class, $uuid) = (substr($name, $dot + 1, $last - $dot - 1), substr $name, $last + 1);
     if ($failed{$class}) {
       $DOOMED{$uuid} = 1 if $DOOMED{$class};
+      $at++;
       next;
     }
     my $entry = "$STAGED/$name";
     if (!-e "$entry/want") {
-      $list_again->($entry);
+      if (-e $entry) { $at++ } else { $is_gone->($class) }
       next;
     }
     if (substr($name, $dot - 1, 1) eq 'a' && ($walk->{client} //= client_here())) {
       look_again($walk, clock() + 15);
+      $at++;
       next;
     }
     my $start = fits($walk, $entry, $class, $uuid);
-    if ($start) {
-      next if claim($walk, $entry, $uuid, $start);
-      unlock_new();
-      $list_again->($entry);
+    if ($start && claim($walk, $entry, $uuid, $start)) {
+      $take_out->($class);
       next;
     }
-    # Not its class did not fit.
+    unlock_new() if $start;
     if (!-e $entry) {
-      $list_again->($entry);
+      $is_gone->($class);
       next;
     }
+    $at++;
+    next if $start;
     $failed{$class} = $walk->{left} = 1;
-    # Mostly there is one class, or a few.
-    @names = grep { index($_, ".$class.") < 0 } @names if ++$failed <= $FEW_CLASSES && !$DOOMED{$class};
+    if ($DOOMED{$class}) {
+      $doomed = 1;
+      next;
+    }
+    # Mostly there is one class, or a few of which each comes many times in a row.
+    last if $list->{classes} && ($others -= $list->{classes}{$class}) <= 0 && !$doomed;
+    $at++ while $at < @$names && index($names->[$at], ".$class.") >= 0;
   }
   return $walk;
 }
@@ -69,13 +96,76 @@ sub walk {
 # Ends a walk, when what it started has been told: a supervisor that it spawned says nothing before.
 sub end_walk { my ($walk) = @_; close(delete $walk->{lock}) if $walk->{lock} }
 
+# What is staged now.
+sub staged_list {
+  $LISTED = {} if !$LISTED || $LISTED->{news} && !is_only_node();
+  list_again($LISTED);
+  return $LISTED;
+}
+
+# Brings a list up to date: { names => in the queue's order }, some of which may be gone; whether anything may have come. Where
+# there are many, and only this node's processes put them there, the list is kept, and the kernel tells what comes: { names,
+# classes => how many of each, news }.
+sub list_again {
+  my ($list) = @_;
+  my $came = $list->{news} ? take_news($list) : undef;
+  return $came if defined $came;
+  %$list = (names => [staged_names()]);
+  return 1 unless @{$list->{names}} >= $MANY_STAGED && is_only_node() && ($list->{news} = watch_staged());
+  # Once more, for what came before it was watched.
+  $list->{names} = [staged_names()];
+  $list->{classes}{class_of($_)}++ for @{$list->{names}};
+  return 1;
+}
+
+# Whether this home has been no other node's: nothing here is told of what others put there.
+sub is_only_node { return !grep { $_ ne $NODE && -d "$QUEUE/$_/live" } entries($QUEUE, qr/^[^.]/) }
+
+sub watch_staged {
+  # IN_NONBLOCK, IN_CLOEXEC
+  my $number = syscall($INOTIFY_INIT, 04000 | 02000000);
+  return undef if $number < 0 || !open(my $news, '<&=', $number);
+  # IN_MOVED_TO (what is staged comes whole), IN_DELETE_SELF, IN_MOVE_SELF
+  return syscall($INOTIFY_ADD, $number, $STAGED, 0x80 | 0x400 | 0x800) < 0 ? undef : $news;
+}
+
+# Takes in what came since the last time; how much that was, or nothing when it is not known. An event of inotify(7) is
+# { int wd; uint32 mask, cookie, len; char name[len] }.
+sub take_news {
+  my ($list) = @_;
+  my ($came, $names, $classes) = (0, @$list{'names', 'classes'});
+  while (sysread($list->{news}, my $events, 1 << 16)) {
+    for (my $at = 0; $at < length $events;) {
+      my ($mask, $length) = unpack('x4 L x4 L', substr $events, $at, 16);
+      # Beside that, and that it is a folder (IN_ISDIR): it is gone itself, or too much came.
+      return undef if $mask & ~(0x80 | 0x40000000);
+      my $name = unpack('Z*', substr $events, $at + 16, $length);
+      $at += 16 + $length;
+      next if is_on_its_way($name);
+      push @$names, $name;
+      $classes->{class_of($name)}++;
+      $came++;
+    }
+  }
+  @$names = sort @$names if $came;
+  return $came;
+}
+
+sub class_of {
+  my ($name) = @_;
+  my ($dot, $last) = (index($name, '.'), rindex($name, '.'));
+  return $dot == $last ? '' : substr $name, $dot + 1, $last - $dot - 1;
+}
+
+# Whether a name in the folder is what is being written, or on its way out.
+sub is_on_its_way { return $_[0] lt '0' || $_[0] ge ':' }
+
 # The names of all that is staged, in the queue's order.
 sub staged_names {
   opendir(my $all, $STAGED) or return;
   my @names = sort readdir $all;
-  # What is being written, or on its way out.
-  shift @names while @names && $names[0] lt '0';
-  pop @names while @names && $names[-1] ge ':';
+  shift @names while @names && is_on_its_way($names[0]);
+  pop @names while @names && is_on_its_way($names[-1]);
   return @names;
 }
 
