@@ -183,11 +183,7 @@ export function jobItem({ record, reason }: JobView, now: number): vscode.TreeIt
   if (reason) parts.push(reason.text);
   parts.push(record.cancelling === true ? l10n.t('cancelling…') : statusWords(record, now));
   item.description = parts.join(' · ');
-  item.command = {
-    command: 'clusterQueue.showLog',
-    title: l10n.t('Show Log'),
-    arguments: [{ kind: 'job', cluster: record.cluster, id: record.id } satisfies JobElement],
-  };
+  whenClicked(item, 'clusterQueue.showLog', l10n.t('Show Log'));
   item.accessibilityInformation = {
     label: `${l10n.t('job {0}', record.id)} ${record.name}, ${record.status}, ${item.description}`,
   };
@@ -259,7 +255,8 @@ export function moreItem(element: MoreElement): vscode.TreeItem {
   const item = new TreeItem(l10n.t('Show older jobs'));
   item.id = `more:${element.cluster}`;
   item.iconPath = new ThemeIcon('ellipsis');
-  return withCommand(item, 'clusterQueue.showOlder', l10n.t('Show Older Jobs'), element);
+  whenClicked(item, 'clusterQueue.showOlder', l10n.t('Show Older Jobs'));
+  return item;
 }
 
 export function archiveItem(element: ArchiveElement, count: number): vscode.TreeItem {
@@ -268,18 +265,16 @@ export function archiveItem(element: ArchiveElement, count: number): vscode.Tree
   );
   item.id = `archive:${element.cluster}`;
   item.iconPath = new ThemeIcon('archive');
-  return withCommand(item, 'clusterQueue.showArchived', l10n.t('Show Archived Jobs…'), element);
+  whenClicked(item, 'clusterQueue.showArchived', l10n.t('Show Archived Jobs…'));
+  return item;
 }
 
-/** A row that does something when it is clicked. */
-function withCommand(
-  item: vscode.TreeItem,
-  command: string,
-  title: string,
-  element: unknown,
-): vscode.TreeItem {
-  item.command = { command, title, arguments: [element] };
-  return item;
+/**
+ * Makes a row do something with what is selected, which is then this row. Without arguments: those VS Code keeps for as long
+ * as the row is drawn, and a click in the moment in which it is drawn anew would find none (its CommandsConverter).
+ */
+function whenClicked(item: vscode.TreeItem, command: string, title: string): void {
+  item.command = { command, title };
 }
 
 /** What menus go by: `job.waiting`, `job.waiting.held`, `job.placed` or `job.finished`. */

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { AgentSession, SESSION_COMMAND } from '../../src/node';
-import { SshTransport } from '../../src/transport';
+import type { AgentSession } from '../../src/node';
+import { agentOn, untilMet } from '../support/agentOn';
 import { haveSshd, TestNodes, type TestNode } from '../support/sshd';
 
 const GPU = 'GPU-0';
@@ -21,9 +21,7 @@ for (const relay of ['yes', 'no']) {
     let close: () => void;
     const started: string[] = [];
 
-    const until = async (met: () => boolean): Promise<void> => {
-      while (!met()) await new Promise((resolve) => setTimeout(resolve, 20));
-    };
+    const until = (met: () => boolean): Promise<void> => untilMet(met, 1_000);
     const stage = async (key: string): Promise<string> => {
       const uuid = randomUUID();
       const want = `machine 127.0.0.1 1000 1000 1:1:1000000000:1:0=${GPU}\n`;
@@ -42,15 +40,9 @@ for (const relay of ['yes', 'no']) {
     before(async () => {
       const env = { CLUSTER_QUEUE_RELAY: relay };
       node = await nodes.add('node-a', { machine: 'machine', env, tools: { 'nvidia-smi': SMI } });
-      const { configFile } = nodes;
-      const transport = await SshTransport.connect('node-a', { configFile, prompter: undefined });
-      session = await AgentSession.open(await transport.exec(SESSION_COMMAND));
+      ({ session, close } = await agentOn(nodes, 'node-a'));
       session.onEvent = (event) => {
         if (event.kind === 'started') started.push(event.uuid);
-      };
-      close = () => {
-        session.close();
-        transport.close();
       };
     });
     beforeEach(() => void started.splice(0));
