@@ -489,7 +489,8 @@ export class JobRun {
     const { timeoutS = 0 } = this.record.spec;
     const last = this.tries > 1 ? ` in try ${this.tries}` : '';
     if (how === 'timeout') return `ended after its time limit of ${timeLimitText(timeoutS)}${last}`;
-    if (how === 'rc') return `~/.bashrc on ${node} ended the shell before the task began`;
+    if (how === 'rc')
+      return `~/.bashrc on ${node} ended the shell before the task began: what leaves it there (exit, exec zsh) is for terminals only: [ -t 0 ] && …`;
     // Its own processes are the likely ones, but the kernel does not say whose they were.
     const by =
       how === 'oom'

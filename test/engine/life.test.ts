@@ -67,7 +67,12 @@ describe('a job on a real sshd node', function () {
     writeFileSync(path.join(home, '.bashrc'), 'echo gone; exit 5\n');
     const second = await world.submit('c', 'run: echo never');
     const record = await world.ended('c', second.id);
+    // As people do who have zsh without chsh: it ends well, and has run nothing of the task.
+    writeFileSync(path.join(home, '.bashrc'), 'case $- in *i*) exec true ;; esac');
+    const third = await world.submit('c', 'run: echo never');
+    const gone = await world.ended('c', third.id);
     writeFileSync(path.join(home, '.bashrc'), '');
+    assert.deepEqual([gone.status, gone.exitCodes], ['FAILED', [1]]);
     assert.equal(record.status, 'FAILED');
     assert.match(record.message ?? '', /\.bashrc on node-a ended the shell/);
     assert.match(await world.log('c', second.id), /ended the shell \(exit code 5\)[^]*gone/);

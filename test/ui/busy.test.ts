@@ -58,6 +58,15 @@ describe('a person whose queue is busy', () => {
     await window.treeItem(/group blink, 1 running/).waitFor();
   });
 
+  it('clicks a row as often as can be, and none is lost because the row is drawn anew', async () => {
+    const row = window.treeItem(/job 1 stay/);
+    for (const end = Date.now() + 8_000; Date.now() < end;) {
+      await row.click();
+      assert.equal(await window.page.getByText('Actual command not found').count(), 0);
+    }
+    await window.screenshot('busy-clicked');
+  });
+
   it('cancels one of them by its button, pressed as long as a person presses it', async () => {
     const row = window.treeItem(/job 1 stay/);
     const cancelled = window.treeItem(/job 1 stay.*CANCELLED/);

@@ -120,6 +120,8 @@ sub run_try {
     $HOW = 'rc';
     my $words = $shell ? all_of($shell->{said}) : '';
     put(newest_part($JOB), "cluster-queue: ~/.bashrc ended the shell (exit code $CODE) before the task began. It said:\n$words", '>>');
+    # What `exec zsh` made of it may have ended well, but no line of the task has run.
+    $CODE ||= 1;
   }
   elsif ($CODE == 137 && defined $KILLS && (oom_kills() // 0) > $KILLS) {
     $HOW = 'oom';

@@ -103,6 +103,8 @@ run_try() {
     newest_part "$JOB"
     printf 'cluster-queue: ~/.bashrc ended the shell (exit code %s) before the task began. It said:\n' "$CODE" >>"$LOG"
     cat "$JOB/rc.log" >>"$LOG"
+    # What `exec zsh` made of it may have ended well, but no line of the task has run.
+    [ "$CODE" != 0 ] || CODE=1
   elif [ "$CODE" = 137 ] && [ -n "$kills" ] && oom_kills && [ "$OOM" -gt "$kills" ]; then
     HOW=oom
   fi
