@@ -29,14 +29,15 @@ Environment:
   CLUSTER_QUEUE_NODE_POOLS  the node pools file, not ~/.sky/ssh_node_pools.yaml
   NO_COLOR                  no colours`;
 
+/** Commands with a command of the user's; and the one that completes them. */
+const TAKE_COMMANDS: ReadonlySet<string> = new Set(['exec', 'launch', 'complete']);
+
 // A description beside a long option still has so many columns on a terminal of sixty.
 const NARROWEST = 24;
 
 /** Runs a command line (without `node cq`). Resolves to the exit code; never rejects. */
 export async function run(argv: readonly string[]): Promise<number> {
-  // A command after `--` is taken as it is: its options are not ours.
-  const dashes = argv.indexOf('--');
-  const [own, command] = dashes < 0 ? [argv, undefined] : [argv.slice(0, dashes), argv.slice(dashes + 1)];
+  const [own, command] = split(argv);
   const terminal = new Terminal();
   let code: number = EXIT.ok;
   const program = build({ terminal, command }, own, (ended) => (code = ended));
@@ -50,12 +51,23 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** A command line without the command that stands after `--`, which is taken as it is: its options are not ours. */
+function split(argv: readonly string[]): [own: readonly string[], command: readonly string[] | undefined] {
+  const dashes = argv.indexOf('--');
+  const own = argv.slice(0, dashes);
+  // Elsewhere what follows is only no option.
+  if (dashes < 0 || !TAKE_COMMANDS.has(commandOf(own) ?? '')) return [argv, undefined];
+  return [own, argv.slice(dashes + 1)];
+}
+
 /** All commands, for a command line of `words`. `end` is told a command's exit code. */
 function build(cli: Cli, words: readonly string[], end: (code: number) => void): Command {
   const program = new Command('cq')
     .description('A job queue for the GPU machines you reach over SSH. Task files are SkyPilot’s.')
     .version(VERSION, '-V, --version')
     .exitOverride()
+    // Or what stands after `--` would be an option of a command after all.
+    .enablePositionalOptions()
     .configureOutput({ outputError: (refusal, write) => write(usageWords(refusal, commandOf(words))) })
     .configureHelp({ minWidthToWrap: NARROWEST, subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError()

@@ -71,7 +71,7 @@ export interface Queue {
   /** Makes sure that a cluster which is this machine itself exists, with these declared GPUs where none are found. */
   defineLocal(name: string, virtual: NodeDefinition['virtual']): Promise<void>;
   /**
-   * Adds, removes and drains nodes.
+   * Adds, removes and drains nodes; what was staged on one that is drained and can be reached is here again when it resolves.
    * @throws QueueError `cluster-busy` while a job is on a node that is to go, `refused` when none would be left
    */
   changeNodes(cluster: string, change: NodesChange): Promise<void>;
@@ -92,7 +92,10 @@ export interface Queue {
   connect(cluster: string): void;
   /** Looks at every node of a cluster afresh. */
   refresh(cluster: string): Promise<void>;
-  /** Changes a waiting job's place in the queue, or holds it. @throws QueueError `not-waiting`, `no-job` */
+  /**
+   * Changes a waiting job's place in the queue, or holds it; resolves when the nodes that can be reached go by that: one that
+   * cannot may start a job that was staged there all the same. @throws QueueError `not-waiting`, `no-job`
+   */
   reorder(cluster: string, id: number | { readonly group: number }, change: Reorder): Promise<void>;
   /**
    * Puts a file or folder on every node that can be reached, or with `missing` on those that do not have it as it is now.

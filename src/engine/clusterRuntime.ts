@@ -214,11 +214,18 @@ export class ClusterRuntime {
     this.pump();
   }
 
-  /** Changes a waiting job's place; resolves when that is stored. @throws QueueError `not-waiting`, `no-job` */
-  async reorder(record: JobRecord, change: Reorder): Promise<void> {
-    const durable = this.waiting.reorder(record, change);
+  /**
+   * Changes waiting jobs' places; resolves when that is stored, and the nodes that can be reached go by it.
+   * @throws QueueError `not-waiting` also for one that a node starts just then, `no-job`
+   */
+  async reorder(records: readonly JobRecord[], change: Reorder): Promise<void> {
+    const durable = records.map((record) => this.waiting.reorder(record, change));
     this.pump();
-    await durable;
+    await Promise.all([...durable, this.staging.told(records.map(({ uuid }) => uuid))]);
+    // A node may have started it just then.
+    const gone = records.find(({ uuid }) => !this.waiting.get(uuid));
+    if (gone && change.held === true)
+      throw new QueueError('not-waiting', `job ${gone.id} does not wait any more`);
   }
 
   /** Takes back a job that could not be stored. */

@@ -448,9 +448,11 @@ export class Engine {
    */
   async reorder(cluster: string, id: number | { readonly group: number }, change: Reorder): Promise<void> {
     const runtime = this.cluster(cluster);
-    if (typeof id === 'number') return runtime.reorder(this.job(cluster, id).record, change);
-    const waiting = this.liveOfGroup(cluster, id.group).filter(({ status }) => status === 'PENDING');
-    await Promise.all(waiting.map((record) => runtime.reorder(record, change)));
+    const waiting =
+      typeof id === 'number'
+        ? [this.job(cluster, id).record]
+        : this.liveOfGroup(cluster, id.group).filter(({ status }) => status === 'PENDING');
+    return runtime.reorder(waiting, change);
   }
 
   /** The jobs of a group that have not ended; `id`: the number of any of its jobs. @throws QueueError `no-job` */

@@ -91,6 +91,8 @@ export class Staging {
   private readonly spoiled = new Set<string>();
   private timer: NodeJS.Immediate | undefined;
   private waiters: (() => void)[] = [];
+  /** The last requests for other places in the queue. */
+  private renaming: Promise<unknown> = Promise.resolve();
   private resting: NodeJS.Timeout | undefined;
   private closed = false;
 
@@ -192,6 +194,22 @@ export class Staging {
     while (!this.closed && left()) await new Promise<void>((resolve) => this.waiters.push(resolve));
   }
 
+  /**
+   * Resolves when the nodes that can be reached have heard what a change of these waiting jobs means for them: those that are
+   * to be taken back are here, or have begun, and the others have their new places.
+   */
+  async told(uuids: readonly string[]): Promise<void> {
+    // After the look that the change has asked for.
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.renaming;
+    const leaving = (uuid: string): boolean => {
+      const entry = this.entries.get(uuid);
+      return entry?.recall === true && entry.phase !== 'unsure';
+    };
+    while (!this.closed && uuids.some(leaving))
+      await new Promise<void>((resolve) => this.waiters.push(resolve));
+  }
+
   /** The node is gone for good: what it may have is given up, unless another node of its home can tell. */
   abandon(node: string): void {
     for (const entry of this.entries.all()) {
@@ -266,6 +284,7 @@ export class Staging {
     clearImmediate(this.timer);
     this.presence.close();
     clearTimeout(this.resting);
+    this.wakeWaiters();
   }
 
   /** Plans and sends what waits and is not staged, up to what a home may have. */
@@ -323,7 +342,8 @@ export class Staging {
       for (const { entry, to } of renamed) entry.name = to;
       this.presence.renew();
       const names = renamed.map(({ from, to }) => [from, to] as const);
-      home.nodes[0]?.session.rekey(names).catch(() => undefined);
+      const asked = home.nodes[0]?.session.rekey(names);
+      this.renaming = Promise.allSettled([this.renaming, asked]);
       this.entries.moved();
     }
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { haveSshd, TestNodes } from '../support/sshd';
 import { Cq } from './cq';
@@ -358,6 +358,50 @@ describe('cq without any other process', function () {
     const cancelled = await cq.run('cancel', 'here', '--all', '-y');
     assert.equal(cancelled.code, 0, cancelled.stderr);
     assert.equal((await cq.run('logs', 'here', '--status')).stdout, 'Job 4: CANCELLED\n');
+  });
+
+  it('has held jobs, and those of a drained node, stay where they are when it goes', async () => {
+    const [go, ran] = [path.join(cq.dir, 'go-on'), path.join(cq.dir, 'ran-on')];
+    const both = ['exec', 'here', '-d', '--gpus', 'V100:2', '--'];
+    const { clusters } = JSON.parse((await cq.run('status', '--json')).stdout) as {
+      clusters: { name: string; nodes: { name: string }[] }[];
+    };
+    const node = clusters.find(({ name }) => name === 'here')?.nodes[0]?.name ?? '';
+    for (const [keep, done, undo] of [
+      [['hold', 'here', '6'], 'held on here: job 6\n', ['release', 'here', '6']],
+      [
+        ['drain', 'here', node],
+        `draining on here, where nothing new starts: ${node}\n`,
+        ['undrain', 'here', node],
+      ],
+    ] as const) {
+      await cq.run(...both, `until [ -e ${go} ]; do sleep 0.05; done; mv ${go} ${go}.seen`);
+      const next = await cq.run(...both, `touch ${ran}`);
+      assert.match(next.stderr, /staged on .*\. It starts by itself/);
+      const kept = await cq.run(...keep);
+      assert.deepEqual([kept.code, kept.stdout], [0, done], kept.stderr);
+      writeFileSync(go, '');
+      while (!existsSync(`${go}.seen`)) await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      assert.equal(existsSync(ran), false);
+      assert.equal((await cq.run(...undo)).code, 0);
+      assert.equal((await cq.run('logs', 'here')).code, 0);
+      rmSync(ran);
+      rmSync(`${go}.seen`);
+    }
+    const half = await cq.run('hold', 'here', '8', '9999');
+    assert.deepEqual([half.code, half.stdout], [1, '']);
+  });
+
+  it('takes words after -- as words', async () => {
+    await cq.run('exec', 'here', '-d', '--', 'sleep 300');
+    const other = await cq.run('exec', 'here', '-d', '--', 'sleep 300');
+    assert.equal(other.code, 0);
+    const cancelled = await cq.run('cancel', 'here', '-y', '--', '9');
+    assert.match(cancelled.stdout, /^cancelled on here: job 9\n/);
+    assert.equal((await cq.run('cancel', 'here', '-y', '10')).code, 0);
+    assert.match((await cq.run('queue', '--', 'nowhere')).stderr, /there is no cluster nowhere/);
+    assert.match((await cq.run('validate', '--', '-no.yaml')).stderr, /-no\.yaml/);
   });
 
   it('is handed over between its processes, and every follower gets the whole log', async () => {

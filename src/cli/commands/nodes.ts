@@ -48,8 +48,8 @@ export function addNodes(program: Command, cli: Cli, end: (code: number) => void
         const missing = names.find((name) => !there.includes(name));
         if (missing !== undefined)
           throw new CliError(`${cluster} has no node ${missing} (it has: ${there.join(', ')})`);
-        // Without a connection what the agent left there would stay.
-        if (made.remove) await settled(open, [cluster]);
+        // Without a connection what the agent left there would stay, and what is staged there might start.
+        if (made.remove || (made.drain && open.queue.role === 'host')) await settled(open, [cluster]);
         if (made.add) {
           const { addNodes: addTo } = await import('../../control');
           await addTo(open.queue, cluster, made.add, open.signal);

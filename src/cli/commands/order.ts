@@ -1,9 +1,10 @@
 import { Option, type Command } from 'commander';
-import type { Reorder } from '../../engine';
-import { UsageError } from '../errors';
+import type { JobView, Reorder } from '../../engine';
+import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
 import { jobId, priorityOf } from '../numbers';
-import { known, withQueue, type Cli } from '../withQueue';
+import { started } from '../runJob';
+import { known, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
 interface MoveFlags {
   readonly first?: boolean;
@@ -27,12 +28,18 @@ export function addOrder(program: Command, cli: Cli, end: (code: number) => void
     end(
       await withQueue(cli, async (open) => {
         known(open, cluster);
+        // All or none.
+        for (const id of ids) if (typeof id === 'number') assertWaits(await open.queue.find(cluster, id));
+        // What is staged may start on its node by itself: that has to hear of it before this process goes.
+        if (open.queue.role === 'host') await settled(open, [cluster]);
         for (const id of ids) await open.queue.reorder(cluster, id, change);
+        const single = ids.filter((id) => typeof id === 'number');
+        if (change.held === false) await started(open, cluster, single);
         const which = ids.map((id) =>
           typeof id === 'number' ? `job ${id}` : `the group of job ${id.group}, as far as it waits`,
         );
         open.terminal.print(`${done} on ${cluster}: ${which.join(', ')}`);
-        return EXIT.ok;
+        return change.held === true ? tellUnreached(open, cluster, single) : EXIT.ok;
       }),
     );
   };
@@ -67,6 +74,20 @@ export function addOrder(program: Command, cli: Cli, end: (code: number) => void
       if (flags.before === jobId(word)) throw new UsageError(`job ${word} cannot go before itself`);
       return reorder('moved', cluster, [word], changeOf(flags));
     });
+}
+
+function assertWaits({ record: { id, status } }: JobView): void {
+  if (status !== 'PENDING') throw new CliError(`job ${id} does not wait any more (${status})`);
+}
+
+/** Says which of held jobs may start all the same, because their nodes have not heard of it. */
+function tellUnreached({ queue, terminal }: QueueCli, cluster: string, ids: readonly number[]): number {
+  const left = ids.map((id) => queue.job(cluster, id).record).filter(({ staged }) => staged !== undefined);
+  for (const { id, staged } of left)
+    terminal.note(
+      `cq: job ${id} is staged on ${(staged?.nodes ?? []).join(', ')}, which cannot be reached, and may start there until it answers`,
+    );
+  return left.length > 0 ? EXIT.error : EXIT.ok;
 }
 
 function changeOf({ first, up, before, priority }: MoveFlags): Reorder {
