@@ -87,7 +87,7 @@ export async function logIn(
     // Called again on every rekeying, long after the login: it must leave the clock alone then.
     const verifyHost = (key: Buffer, verify: (ok: boolean) => void): void => {
       if (!over) clock.pause();
-      judgeHostKey(node, key, known, options, keyring)
+      judgeHostKey(node, key, known, options, keyring, context.openSsh)
         .catch((error: unknown) => {
           const words = `could not check the host key of ${node}: ${String(error)}`;
           return new ConnectError('unknown-host-key', node, words, false);

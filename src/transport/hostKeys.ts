@@ -1,6 +1,7 @@
-import type { Algorithms } from 'ssh2';
+import { readFile } from 'node:fs/promises';
+import type { Algorithms, ServerHostKeyAlgorithm } from 'ssh2';
 import type { Keyring } from './keyring';
-import { fingerprint, keyType, KnownHosts } from './knownHosts';
+import { fingerprint, HOST_KEY_TYPES, keyType, KnownHosts, type KnownKey } from './knownHosts';
 import { NeedsOpenSsh } from './explain';
 import type { SshOptions } from './sshOptions';
 import { ConnectError } from './transport';
@@ -12,36 +13,55 @@ export function knownHostsOf(options: SshOptions): Promise<KnownHosts> {
     options.hostKeyAlias ?? options.host,
     // An alias stands for the machine, whatever its port (sshconnect.c: get_hostfile_hostname_ipaddr).
     options.hostKeyAlias === undefined ? options.port : 22,
+    options.ownKnownHostsFile,
   );
 }
 
 /** Asks the server for a key of a type we know it by, as OpenSSH does; otherwise a second key type looks like an attack. */
 export function serverHostKeys(known: readonly string[]): Pick<Algorithms, 'serverHostKey'> {
-  const names = known.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type]));
-  const supported = [
-    'ssh-ed25519',
-    'ecdsa-sha2-nistp256',
-    'ecdsa-sha2-nistp384',
-    'ecdsa-sha2-nistp521',
-    'rsa-sha2-512',
-    'rsa-sha2-256',
-  ] as const;
+  const namesOf = (type: string): string[] =>
+    type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type];
+  const names = known.flatMap(namesOf);
+  const supported = HOST_KEY_TYPES.flatMap(namesOf);
   const first = supported.filter((name) => names.includes(name));
   if (first.length === 0) return {};
-  return { serverHostKey: [...first, ...supported.filter((name) => !names.includes(name))] };
+  const others = supported.filter((name) => !names.includes(name));
+  return { serverHostKey: [...first, ...others] as ServerHostKeyAlgorithm[] };
 }
 
-/** Undefined when the key is good; otherwise the refusal. */
+/**
+ * Undefined when the key is good; otherwise the refusal: `NeedsOpenSsh` where the system's ssh, when there is one, can judge it
+ * by more.
+ */
 export async function judgeHostKey(
   node: string,
   key: Buffer,
   known: KnownHosts,
   options: SshOptions,
   keyring: Keyring | undefined,
+  openSsh?: 'absent',
 ): Promise<ConnectError | undefined> {
   const verdict = known.check(key);
   const print = fingerprint(key);
-  const file = options.knownHostsFiles[0] ?? '~/.ssh/known_hosts';
+  const where = options.ownKnownHostsFile ?? (options.knownHostsFiles[0] || 'any known_hosts file');
+  // ssh2 offers no host certificates: the authority may well vouch for this host.
+  const others = known.hasAuthority || options.knownHostsCommand;
+  const unsure = openSsh !== 'absent' && others ? NeedsOpenSsh : ConnectError;
+  const revoked = await revokedBy(key, options.revokedHostKeys);
+  if (revoked === 'unclear')
+    return new (openSsh === 'absent' ? ConnectError : NeedsOpenSsh)(
+      'revoked-host-key',
+      node,
+      `whether the host key of ${node} (${print}) is revoked is not known: ${options.revokedHostKeys} (RevokedHostKeys) cannot be read here`,
+      false,
+    );
+  if (revoked === 'yes')
+    return new ConnectError(
+      'revoked-host-key',
+      node,
+      `the host key of ${node} (${print}) is in ${options.revokedHostKeys} (RevokedHostKeys); refused`,
+      false,
+    );
   switch (verdict.verdict) {
     case 'trusted':
       return undefined;
@@ -49,29 +69,44 @@ export async function judgeHostKey(
       return new ConnectError(
         'revoked-host-key',
         node,
-        `the host key of ${node} (${print}) is marked @revoked in ${file}; refused`,
+        `the host key of ${node} (${print}) is marked @revoked in ${placesOf(verdict.known)}; refused`,
         false,
       );
     case 'changed': {
       const before = verdict.known
         .map((entry) => `${entry.fingerprint} (${entry.file}:${entry.line})`)
         .join(', ');
-      return new ConnectError(
+      return new unsure(
         'changed-host-key',
         node,
-        `the host key of ${node} has changed: it was ${before}, now it offers ${print}. Refused: this is what a man in the middle looks like. If the machine was set up anew, remove that line and connect again`,
+        `the host key of ${node} has changed: it was ${before}, now it offers ${print}. Refused: this is what a man in the middle looks like. If the machine was set up anew, remove what is known of it (ssh-keygen -R '${known.name}' -f ${verdict.known[0]?.file ?? ''}) and connect again`,
         false,
       );
     }
     case 'unknown': {
-      const words = `the host key of ${node} (${keyType(key)} ${print}) is not in ${file}. Connect once with "ssh ${node}" in a terminal to check and accept it`;
-      // ssh2 offers no host certificates: the authority may well vouch for this host.
-      if (known.hasAuthority) return new NeedsOpenSsh('unknown-host-key', node, words, false);
-      if (await trusted(node, key, options, keyring)) return undefined;
+      const words = `the host key of ${node} (${keyType(key)} ${print}) is not in ${where}. Connect once with "ssh ${node}" in a terminal to check and accept it`;
+      if (unsure === NeedsOpenSsh) return new NeedsOpenSsh('unknown-host-key', node, words, false);
+      if (known.isWritable && (await trusted(node, key, options, keyring))) return undefined;
       const unasked = options.strictHostKeyChecking === 'ask' && keyring?.canAsk !== true;
       return new ConnectError('unknown-host-key', node, words, false, unasked);
     }
   }
+}
+
+function placesOf(known: readonly KnownKey[]): string {
+  return known.map(({ file, line }) => `${file}:${line}`).join(', ');
+}
+
+/**
+ * Whether a file of revoked keys, one a line (sshd_config(5), RevokedKeys), has this one; `unclear` for what only OpenSSH reads
+ * (a KRL), and when it cannot be read: then ssh refuses every host.
+ */
+async function revokedBy(key: Buffer, file: string | undefined): Promise<'yes' | 'no' | 'unclear'> {
+  if (file === undefined) return 'no';
+  const text = await readFile(file, 'latin1').catch(() => undefined);
+  if (text === undefined || text.startsWith('SSHKRL\n')) return 'unclear';
+  const blob = key.toString('base64').replace(/=+$/, '');
+  return text.split('\n').some((line) => !line.startsWith('#') && line.includes(blob)) ? 'yes' : 'no';
 }
 
 async function trusted(

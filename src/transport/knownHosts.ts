@@ -2,13 +2,31 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-/** What the known_hosts files say of a key. `known` carries the fingerprints of the host's other keys of that type. */
+/**
+ * Types of host keys that a server can be asked for. Keys of others say nothing of one that it offers.
+ */
+export const HOST_KEY_TYPES = [
+  'ssh-ed25519',
+  'ecdsa-sha2-nistp256',
+  'ecdsa-sha2-nistp384',
+  'ecdsa-sha2-nistp521',
+  'ssh-rsa',
+] as const;
+
+/** A key in a known_hosts file. */
+export interface KnownKey {
+  readonly fingerprint: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+/**
+ * What the known_hosts files say of a key; `known`: the host's other keys, or the line that revokes this one. Also a key of
+ * another type is another key (hostfile.c: HOST_CHANGED), for servers are asked for the types that they are known by.
+ */
 export type HostKeyVerdict =
-  | { readonly verdict: 'trusted' | 'unknown' | 'revoked' }
-  | {
-      readonly verdict: 'changed';
-      readonly known: readonly { fingerprint: string; file: string; line: number }[];
-    };
+  | { readonly verdict: 'trusted' | 'unknown' }
+  | { readonly verdict: 'changed' | 'revoked'; readonly known: readonly KnownKey[] };
 
 interface Entry {
   readonly marker: string | undefined;
@@ -36,12 +54,19 @@ export function keyType(key: Buffer): string {
 export class KnownHosts {
   private constructor(
     private readonly entries: readonly Entry[],
-    private readonly name: string,
+    /** As known_hosts files have it. */
+    readonly name: string,
+    private readonly bareName: string | undefined,
     private readonly writeTo: string | undefined,
   ) {}
 
-  /** Reads the files that exist. `port` other than 22 makes the name `[host]:port`. */
-  static async load(files: readonly string[], host: string, port: number): Promise<KnownHosts> {
+  /** Reads the files that exist; `writeTo`: the one that is written to. `port` other than 22 makes the name `[host]:port`. */
+  static async load(
+    files: readonly string[],
+    host: string,
+    port: number,
+    writeTo: string | undefined,
+  ): Promise<KnownHosts> {
     const entries: Entry[] = [];
     for (const file of files) {
       const text = await readFile(file, 'utf8').catch(() => '');
@@ -51,7 +76,9 @@ export class KnownHosts {
       });
     }
     const lower = host.toLowerCase();
-    return new KnownHosts(entries, port === 22 ? lower : `[${lower}]:${port}`, files[0]);
+    return port === 22
+      ? new KnownHosts(entries, lower, undefined, writeTo)
+      : new KnownHosts(entries, `[${lower}]:${port}`, lower, writeTo);
   }
 
   /** Key types this host is known by, so that the server is asked for one of them. */
@@ -72,43 +99,59 @@ export class KnownHosts {
     );
   }
 
+  /** Whether keys can be remembered. */
+  get isWritable(): boolean {
+    return this.writeTo !== undefined;
+  }
+
   check(key: Buffer): HostKeyVerdict {
     const mine = this.mine();
     const same = mine.filter((entry) => entry.key.equals(key));
-    if (same.some((entry) => entry.marker === '@revoked')) return { verdict: 'revoked' };
+    const revoking = same.filter((entry) => entry.marker === '@revoked');
+    if (revoking.length > 0) return { verdict: 'revoked', known: revoking.map(known) };
     if (same.some((entry) => entry.marker === undefined)) return { verdict: 'trusted' };
-    const others = mine.filter((entry) => entry.marker === undefined && entry.type === keyType(key));
-    if (others.length === 0) return { verdict: 'unknown' };
-    return {
-      verdict: 'changed',
-      known: others.map((entry) => ({
-        fingerprint: fingerprint(entry.key),
-        file: entry.file,
-        line: entry.line,
-      })),
-    };
-  }
-
-  /** Remembers a key the user trusts, in the first file; `hashed` as HashKnownHosts does. */
-  async remember(key: Buffer, form: 'plain' | 'hashed' = 'plain'): Promise<void> {
-    if (this.writeTo === undefined) return;
-    await mkdir(path.dirname(this.writeTo), { recursive: true, mode: 0o700 });
-    const before = await readFile(this.writeTo, 'utf8').catch(() => '');
-    const newline = before === '' || before.endsWith('\n') ? '' : '\n';
-    await appendFile(
-      this.writeTo,
-      `${newline}${form === 'hashed' ? hashedName(this.name) : this.name} ${keyType(key)} ${key.toString('base64')}\n`,
-      {
-        mode: 0o600,
-      },
+    const others = mine.filter(
+      (entry) =>
+        entry.marker === undefined &&
+        HOST_KEY_TYPES.some((type) => type === entry.type) &&
+        entry.key.length > 0,
     );
+    if (others.length > 0) return { verdict: 'changed', known: others.map(known) };
+    // One that is known without the port is trusted at any (sshconnect.c: "checking without port identifier").
+    const { bareName } = this;
+    const bare = bareName === undefined ? [] : this.mine(bareName).filter((entry) => entry.key.equals(key));
+    return bare.some(({ marker }) => marker === undefined) &&
+      !bare.some(({ marker }) => marker === '@revoked')
+      ? { verdict: 'trusted' }
+      : { verdict: 'unknown' };
   }
 
-  private mine(): Entry[] {
+  /** Remembers a key the user trusts; `hashed` as HashKnownHosts does. A file that cannot be written is left, as ssh does. */
+  async remember(key: Buffer, form: 'plain' | 'hashed' = 'plain'): Promise<void> {
+    const { writeTo } = this;
+    if (writeTo === undefined) return;
+    const name = form === 'hashed' ? hashedName(this.name) : this.name;
+    try {
+      await mkdir(path.dirname(writeTo), { recursive: true, mode: 0o700 });
+      const before = await readFile(writeTo, 'utf8').catch(() => '');
+      const newline = before === '' || before.endsWith('\n') ? '' : '\n';
+      await appendFile(writeTo, `${newline}${name} ${keyType(key)} ${key.toString('base64')}\n`, {
+        mode: 0o600,
+      });
+    } catch {
+      // The key is trusted all the same: the next connection asks again.
+    }
+  }
+
+  private mine(name = this.name): Entry[] {
     return this.entries
-      .filter((entry) => matches(entry.patterns, this.name))
+      .filter((entry) => matches(entry.patterns, name))
       .filter((entry) => entry.marker !== '@cert-authority');
   }
+}
+
+function known({ key, file, line }: Entry): KnownKey {
+  return { fingerprint: fingerprint(key), file, line };
 }
 
 function hashedName(name: string): string {

@@ -5,6 +5,9 @@ import { parsedOptions } from './sshConfigFile';
 import { expandPath, expandTokens, systemFile } from './tokens';
 import { ConnectError } from './transport';
 
+/** How long `ssh -G` may take. */
+const CONFIG_MS = 10_000;
+
 /** What the ssh config says of one host; names as in ssh_config(5), tokens and `~` resolved. */
 export interface SshOptions {
   readonly host: string;
@@ -19,6 +22,12 @@ export interface SshOptions {
   readonly proxyJump: readonly string[];
   readonly proxyCommand?: string;
   readonly knownHostsFiles: readonly string[];
+  /** The user's own, which is written to; undefined when there is to be none. */
+  readonly ownKnownHostsFile?: string;
+  /** A command tells keys of hosts too. */
+  readonly knownHostsCommand: boolean;
+  /** A file of keys that are not to be trusted. */
+  readonly revokedHostKeys?: string;
   readonly hashKnownHosts: boolean;
   readonly hostKeyAlias?: string;
   readonly strictHostKeyChecking: 'yes' | 'no' | 'accept-new' | 'ask';
@@ -103,6 +112,8 @@ export async function sshOptions(
   const words = (text: string): string[] => text.match(/"[^"]*"|\S+/g) ?? [];
   const identityAgent = agentSocket(one('identityagent') ?? 'SSH_AUTH_SOCK', file);
   const proxyCommand = value('proxycommand');
+  const ownKnownHosts = paths(words(one('userknownhostsfile') ?? '~/.ssh/known_hosts'));
+  const revokedHostKeys = value('revokedhostkeys');
   return {
     host: tokens.host,
     port: tokens.port,
@@ -115,9 +126,10 @@ export async function sshOptions(
       .map((hop) => hop.trim())
       .filter((hop) => hop !== ''),
     knownHostsFiles: [
-      ...paths(words(one('userknownhostsfile') ?? '~/.ssh/known_hosts')),
+      ...ownKnownHosts,
       ...paths(words(one('globalknownhostsfile') ?? systemFile('ssh_known_hosts'))),
     ],
+    knownHostsCommand: value('knownhostscommand') !== undefined,
     hashKnownHosts: one('hashknownhosts') === 'yes',
     strictHostKeyChecking: strictness(one('stricthostkeychecking') ?? 'ask'),
     connectTimeout: Number(value('connecttimeout') ?? 0) || 0,
@@ -125,6 +137,8 @@ export async function sshOptions(
     serverAliveCountMax: Number(value('serveralivecountmax') ?? 3) || 3,
     gssapi: one('gssapiauthentication') === 'yes',
     pkcs11: value('pkcs11provider') !== undefined,
+    ...(ownKnownHosts[0] === undefined ? {} : { ownKnownHostsFile: ownKnownHosts[0] }),
+    ...(revokedHostKeys === undefined ? {} : { revokedHostKeys: file(revokedHostKeys) }),
     ...(identityAgent === undefined ? {} : { identityAgent }),
     ...(proxyCommand === undefined ? {} : { proxyCommand: expandTokens(proxyCommand, tokens) }),
     ...(hostKeyAlias === undefined ? {} : { hostKeyAlias }),
@@ -140,14 +154,17 @@ function withKey(lines: [string, string][], login: Login | undefined): [string, 
 async function opensshOptions(args: string[], destination: string): Promise<[string, string][] | undefined> {
   const result = await new Promise<{ error: ExecFileException | null; stdout: string; stderr: string }>(
     (resolve) => {
-      execFile('ssh', args, { timeout: 10_000, windowsHide: true }, (error, stdout, stderr) =>
+      execFile('ssh', args, { timeout: CONFIG_MS, windowsHide: true }, (error, stdout, stderr) =>
         resolve({ error, stdout, stderr }),
       );
     },
   );
   if (result.error?.code === 'ENOENT') return undefined;
   if (result.error) {
-    const words = result.stderr.trim().split('\n').slice(-3).join('; ') || result.error.message;
+    const words =
+      result.error.killed === true
+        ? `ssh -G took more than ${CONFIG_MS / 1000} s (a Match exec in it?)`
+        : result.stderr.trim().split('\n').slice(-3).join('; ') || result.error.message;
     throw new ConnectError(
       'config',
       destination,

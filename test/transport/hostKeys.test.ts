@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { haveSshd, type TestNode } from '../support/sshd';
 import { person, Rig } from './rig';
@@ -94,5 +94,67 @@ describe('the host key of a node', function () {
     const transport = await rig.connect('by-authority');
     assert.equal(transport.kind, 'ssh');
     assert.equal(await rig.output(transport, 'printf %s "$CLUSTER_QUEUE_NODE_ID"'), 'vouched');
+  });
+
+  it('that an authority does not vouch for after all is asked for', async () => {
+    const authority = rig.key('idle-authority', '-t', 'ed25519', '-N', '');
+    const line = readFileSync(`${authority}.pub`, 'utf8');
+    const { name, file } = host(`@cert-authority * ${line}`, 'StrictHostKeyChecking ask');
+    const prompter = person({ trustHost: () => Promise.resolve(true) });
+    assert.equal(await rig.whoIs(name, { prompter }), 'node');
+    assert.ok(readFileSync(file, 'utf8').includes(place()));
+  });
+
+  it('of another type than all that are known has changed', async () => {
+    const rsa = readFileSync(`${rig.key('an_rsa_key', '-t', 'rsa', '-N', '')}.pub`, 'utf8');
+    for (const strict of ['accept-new', 'yes']) {
+      const { name, file } = host(
+        `${place()} ${rsa.split(' ').slice(0, 2).join(' ')}\n`,
+        `StrictHostKeyChecking ${strict}`,
+      );
+      await assert.rejects(
+        rig.connect(name),
+        (error: Error) =>
+          error.message.includes(`has changed: it was SHA256:`) && error.message.includes(`${file}:1`),
+      );
+      assert.equal(readFileSync(file, 'utf8').split('\n').length, 2);
+    }
+  });
+
+  it('is written to no file where the config has none', async () => {
+    number += 1;
+    const everybodys = path.join(nodes.dir, 'global');
+    nodes.configure(
+      `Host known-${number}\n  ${rig.at(node)}\n  UserKnownHostsFile none\n  GlobalKnownHostsFile ${everybodys}\n  StrictHostKeyChecking accept-new`,
+    );
+    await assert.rejects(rig.connect(`known-${number}`), /is not in .*global/);
+    assert.equal(existsSync(everybodys), false);
+    writeFileSync(everybodys, `${place()} ${rig.hostKey(node)}\n`);
+    assert.equal(await rig.whoIs(`known-${number}`), 'node');
+  });
+
+  it('is trusted though it cannot be written down', async () => {
+    const folder = path.join(nodes.dir, 'is-a-folder');
+    mkdirSync(folder);
+    number += 1;
+    nodes.configure(
+      `Host known-${number}\n  ${rig.at(node)}\n  UserKnownHostsFile ${folder}\n  StrictHostKeyChecking accept-new`,
+    );
+    assert.equal(await rig.whoIs(`known-${number}`), 'node');
+  });
+
+  it('is refused when a file of revoked keys has it, or cannot be read', async () => {
+    const revoked = path.join(nodes.dir, 'revoked');
+    writeFileSync(revoked, `# lost\n${rig.hostKey(node)}\n`);
+    const known = `${place()} ${rig.hostKey(node)}\n`;
+    const { name } = host(known, `RevokedHostKeys ${revoked}`);
+    await assert.rejects(rig.connect(name), /is in .*revoked \(RevokedHostKeys\); refused/);
+    writeFileSync(revoked, '');
+    assert.equal(await rig.whoIs(name), 'node');
+    const krl = path.join(nodes.dir, 'krl');
+    execFileSync('ssh-keygen', ['-q', '-k', '-f', krl, `${second}.pub`]);
+    const transport = await rig.connect(host(known, `RevokedHostKeys ${krl}`).name);
+    assert.equal(transport.kind, 'ssh');
+    await assert.rejects(rig.connect(host(known, 'RevokedHostKeys /nowhere/at/all').name));
   });
 });

@@ -19,7 +19,7 @@ describe('known_hosts', () => {
     `${pattern} ${keyType(blob)} ${blob.toString('base64')}\n`;
   const check = async (text: string, host: string, port = 22, offered = key): Promise<string> => {
     writeFileSync(file, text);
-    return (await KnownHosts.load([file], host, port)).check(offered).verdict;
+    return (await KnownHosts.load([file], host, port, file)).check(offered).verdict;
   };
   after(() => rmSync(dir, { recursive: true }));
 
@@ -34,7 +34,7 @@ describe('known_hosts', () => {
     assert.equal(await check(line('gpu*'), 'gpu17'), 'trusted');
     assert.equal(await check(line('gpu*,!gpu1'), 'gpu1'), 'unknown');
     assert.equal(await check(line('[gpu1]:2222'), 'gpu1', 2222), 'trusted');
-    assert.equal(await check(line('gpu1'), 'gpu1', 2222), 'unknown');
+    assert.equal(await check(line('gpu1', other), 'gpu1', 2222), 'unknown');
     assert.equal(await check(`# comment\n\n${line('gpu.')}`, 'gpux'), 'unknown');
   });
 
@@ -45,17 +45,24 @@ describe('known_hosts', () => {
     assert.equal(await check(readFileSync(file, 'utf8'), 'gpu2', 2222), 'unknown');
   });
 
-  it('tells a changed key from one of another type, and a revoked one', async () => {
+  it('trusts a host that is known without its port at any, as ssh does', async () => {
+    assert.equal(await check(line('gpu1'), 'gpu1', 2222), 'trusted');
+    assert.equal(await check(`@revoked ${line('gpu1')}${line('gpu1')}`, 'gpu1', 2222), 'unknown');
+    assert.equal(await check(`${line('gpu1')}${line('[gpu1]:2222', other)}`, 'gpu1', 2222), 'changed');
+  });
+
+  it('tells a changed key, also one of another type, and a revoked one', async () => {
     assert.equal(await check(line('gpu1', other), 'gpu1'), 'changed');
-    assert.equal(await check(line('gpu1', ecdsa), 'gpu1'), 'unknown');
+    assert.equal(await check(line('gpu1', ecdsa), 'gpu1'), 'changed');
+    assert.equal(await check(`gpu1 ssh-dss AAAAB3NzaC1kc3MAAACBAP\n`, 'gpu1'), 'unknown');
     assert.equal(await check(`@revoked ${line('*')}${line('gpu1')}`, 'gpu1'), 'revoked');
     assert.equal(await check(`@cert-authority ${line('*')}`, 'gpu1'), 'unknown');
   });
 
   it('remembers a key, after a last line without an end', async () => {
     writeFileSync(file, line('gpu0').trimEnd());
-    await (await KnownHosts.load([file], 'gpu1', 2222)).remember(key);
-    assert.equal((await KnownHosts.load([file], 'gpu1', 2222)).check(key).verdict, 'trusted');
-    assert.equal((await KnownHosts.load([file], 'gpu0', 22)).check(key).verdict, 'trusted');
+    await (await KnownHosts.load([file], 'gpu1', 2222, file)).remember(key);
+    assert.equal((await KnownHosts.load([file], 'gpu1', 2222, file)).check(key).verdict, 'trusted');
+    assert.equal((await KnownHosts.load([file], 'gpu0', 22, file)).check(key).verdict, 'trusted');
   });
 });
