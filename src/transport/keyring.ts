@@ -4,8 +4,11 @@ import type { Prompter } from './transport';
 /** OpenSSH's NumberOfPasswordPrompts. */
 const ATTEMPTS = 3;
 
-/** Why a question brought no answer; the message is for the user. */
+/** Why a question brought no answer: the attempt is over. The message is for the user. */
 export class Unanswered extends Error {}
+
+/** A key that stays closed, because its passphrase was wrong or passed over: the next one may do. The message is for the user. */
+export class Unopened extends Error {}
 
 /**
  * The private keys that one person opened, for the life of their process, and the one line in which questions to them
@@ -37,7 +40,7 @@ export class Keyring {
 
   /**
    * The private key in an encrypted file, by its passphrase.
-   * @throws Unanswered when the person declines or is wrong three times
+   * @throws Unanswered when the person declines; Unopened when they are wrong three times, or give none, as to ssh
    */
   open(file: string, data: Buffer, node: string): Promise<ParsedKey> {
     const known = this.opened.get(file);
@@ -60,6 +63,7 @@ export class Keyring {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const given = await prompter.passphrase(file, node);
       if (given === undefined) throw new Unanswered(`no passphrase was given for ${file}`);
+      if (given.text === '') throw new Unopened(`no passphrase was given for ${file}`);
       const key = firstKey(data, given.text);
       given.used?.(key !== undefined);
       if (key) {
@@ -67,7 +71,7 @@ export class Keyring {
         return key;
       }
     }
-    throw new Unanswered(`the passphrase of ${file} was wrong ${ATTEMPTS} times`);
+    throw new Unopened(`the passphrase of ${file} was wrong ${ATTEMPTS} times`);
   }
 }
 

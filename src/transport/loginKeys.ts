@@ -7,16 +7,18 @@ import {
   type SignCallback,
   type SigningRequestOptions,
 } from 'ssh2';
-import { firstKey, isEncrypted, publicHalf } from './keyring';
+import { firstKey, isEncrypted, publicHalf, Unopened } from './keyring';
 import type { SshOptions } from './sshOptions';
 
 /** How an encrypted key is opened, and what happens when its owner declines. */
 export interface KeyOpener {
   /** False when its passphrase is not known and nobody can be asked for it. */
   opens(file: string, data: Buffer): boolean;
-  /** @throws Unanswered */
+  /** @throws Unanswered, Unopened */
   open(file: string, data: Buffer): Promise<ParsedKey>;
   giveUp(words: string): void;
+  /** A key stays closed, and the next is tried. */
+  passOver(words: string): void;
 }
 
 type Signer = (data: Buffer, options: SigningRequestOptions, done: SignCallback) => void;
@@ -137,7 +139,12 @@ export class LoginKeys {
         ((content, options, done) => {
           opener.open(file, data).then(
             (opened) => signWith(opened, content, options, done),
-            (error: unknown) => opener.giveUp(error instanceof Error ? error.message : String(error)),
+            (error: unknown) => {
+              const words = error instanceof Error ? error : new Error(String(error));
+              if (!(words instanceof Unopened)) return opener.giveUp(words.message);
+              opener.passOver(words.message);
+              done(words);
+            },
           );
         }),
     };

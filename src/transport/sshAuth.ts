@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { AnyAuthMethod, AuthenticationType } from 'ssh2';
 import type { Login } from './context';
 import type { Unasked } from './explain';
-import { Unanswered, type Keyring } from './keyring';
+import { Unanswered, Unopened, type Keyring } from './keyring';
 import { LoginKeys } from './loginKeys';
 import type { SshOptions } from './sshOptions';
 import type { Given, Prompter } from './transport';
@@ -158,6 +158,7 @@ export class Authentication {
         opens: (file, data) => keyring.opens(file, data),
         open: (file, data) => this.paused(() => keyring.open(file, data, this.node)),
         giveUp: (words) => this.host.giveUp(words),
+        passOver: (words) => this.tried.push(words),
       },
     );
     const gathered = await keys.gather();
@@ -175,7 +176,11 @@ export class Authentication {
       if (!this.takes('publickey')) return;
       const data = await readFile(file).catch(() => undefined);
       if (!data) continue;
-      const key = await this.paused(() => keyring.open(file, data, this.node));
+      const key = await this.paused(() => keyring.open(file, data, this.node)).catch((error: unknown) => {
+        if (!(error instanceof Unopened)) throw error;
+        this.tried.push(error.message);
+      });
+      if (!key) continue;
       this.tried.push('publickey');
       yield { type: 'publickey', username, key };
     }

@@ -90,6 +90,27 @@ describe('keys of a login', function () {
     });
   });
 
+  it('goes on with the next key after one whose passphrase is passed over, or wrong three times, as ssh does', async () => {
+    const plain = rig.key('second', '-t', 'ed25519', '-N', '');
+    for (const [form, ...pem] of [['OpenSSH'], ['PEM', '-m', 'PEM']]) {
+      const locked = rig.key(`locked-${form}`, '-t', 'rsa', '-b', '2048', ...pem, '-N', 'right');
+      rig.authorize(node, plain, locked);
+      rmSync(`${locked}.pub`);
+      const name = host(`IdentityFile ${locked}\n  IdentityFile ${plain}`);
+      for (const typedWords of [[''], ['a', 'b', 'c']]) {
+        asked.length = 0;
+        assert.equal(await rig.whoIs(name, { prompter: typing(...typedWords) }), 'node');
+        // What hides its public half is opened only when no other key has done.
+        assert.equal(asked.length, form === 'PEM' ? 0 : typedWords.length);
+      }
+      const alone = host(`IdentityFile ${locked}`);
+      await assert.rejects(
+        rig.connect(alone, { prompter: typing('') }),
+        /no passphrase was given for \S*locked/,
+      );
+    }
+  });
+
   it('asks agent keys first, by SSH_AUTH_SOCK and by IdentityAgent; IdentityAgent none asks none', async () => {
     const key = rig.key('in-agent', '-t', 'ecdsa', '-N', '');
     const rsa = rig.key('in-agent-rsa', '-t', 'rsa', '-b', '2048', '-N', '');
