@@ -1,4 +1,6 @@
 import { staleMountsOf, staleWords } from '../control';
+import type { StaleMount } from '../engine';
+import { CliError } from './errors';
 import type { ReadTask } from './readTask';
 import type { MountFlags } from './taskOptions';
 import { settled, type QueueCli } from './withQueue';
@@ -22,5 +24,21 @@ export async function tendMounts(
   for (const { source, destination } of stale) {
     cli.terminal.note(`placing ${destination}`);
     await cli.queue.mount(cluster, { source, destination }, { missing: true });
+  }
+  tellMissed(cli, cluster, await staleMountsOf(cli.queue, cluster, read.task, read));
+}
+
+/** Says what was not placed on nodes that cannot be reached. @throws CliError when that is all of them */
+function tellMissed({ queue, terminal }: QueueCli, cluster: string, missed: readonly StaleMount[]): void {
+  const nodes = queue.view(cluster)?.nodes ?? [];
+  for (const { destination, nodes: names } of missed) {
+    const why = nodes.flatMap(({ name, link }) =>
+      names.includes(name) && link.state === 'down' ? [link.message] : [],
+    );
+    const words = `${destination} was not placed on ${names.join(', ')}${why.length > 0 ? `: ${why.join('; ')}` : ''}`;
+    if (names.length === nodes.length) throw new CliError(`${words}. Nothing was queued`);
+    terminal.note(
+      `${words}. A job that starts there finds it as it was; to keep jobs from there: cq drain ${cluster} ${names.join(' ')}`,
+    );
   }
 }

@@ -58,6 +58,8 @@ export class MountPlacer {
       // As it is by now: another request may have placed it on other nodes.
       const others = placedAs({ ...cluster.definition, launch }, mount, snapshot);
       const nodes = [...new Set([...others, ...have])];
+      // What is there is still what was placed before.
+      if (nodes.length === 0 && launch.placed?.[destination]) return launch;
       const placed: PlacedMount = { source, nodes, ...(snapshot === undefined ? {} : { snapshot }) };
       return { ...launch, placed: { ...launch.placed, [destination]: placed } };
     });

@@ -108,9 +108,18 @@ describe('cq after a launch that failed, and after one that did not', function (
       asItIs.stderr,
       /^file_mounts: ~\/data\.txt has changed since it was placed; to place that first, say --sync-mounts$/m,
     );
+    const away = nodes.find('node-a');
+    await away.stop();
+    const unplaced = await cq.run('exec', 'mine', 'c.yaml', '--sync-mounts', '-d');
+    assert.equal(unplaced.code, 1);
+    assert.match(
+      unplaced.stderr,
+      /~\/data\.txt was not placed on node-a: .*refused the connection.*\. Nothing was queued$/m,
+    );
+    await away.start();
     const synced = await cq.run('exec', 'mine', 'c.yaml', '--sync-mounts');
     assert.deepEqual([synced.code, synced.stdout], [0, 'more rows'], synced.stderr);
-    assert.match(synced.stderr, /^placing ~\/data\.txt$/m);
+    assert.match(synced.stderr, /has changed since it was placed\nplacing ~\/data\.txt$/m);
     assert.doesNotMatch((await cq.run('exec', 'mine', 'c.yaml', '--sync-mounts')).stderr, /file_mounts/);
   });
 
