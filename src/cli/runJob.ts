@@ -15,6 +15,8 @@ export interface RunFlags extends TaskFlags, LimitFlags {
   readonly json?: boolean;
 }
 
+// How soon the same reason is told again, when there were others.
+const TELL_AGAIN_MS = 60_000;
 // How long a job that can start is waited for, when nobody else would start it.
 const START_MS = 15_000;
 
@@ -79,22 +81,31 @@ export function endWords({ terminal }: QueueCli, record: JobRecord): string {
   return `job ${id} ${terminal.paintNote(status, toneOf(status))}${took}${why}`;
 }
 
-/** Says, to a person, why the job waits, whenever that changes. */
+/** Says why the job waits: to a person whenever that changes, else what it is at first, and when its nodes have answered. */
 function tellReasons({ queue, terminal }: QueueCli, cluster: string, id: number): () => void {
-  let told = '';
+  const told = new Map<string, number>();
+  let stop = (): void => undefined;
   const tell = (): void => {
     const { reason } = queue.job(cluster, id);
-    if (!reason || reason.kind === 'starting' || reason.text === told) return;
-    told = reason.text;
+    if (!reason || reason.kind === 'starting') return;
+    const settled = unsettled(queue.view(cluster)).length === 0;
+    if (!terminal.canAsk && !settled && told.size > 0) return;
+    // Nodes come and go; and what one says may have a number that is another each time.
+    const news = reason.text.replace(/\d{3,}/g, '…');
+    const now = Date.now();
+    if (now - (told.get(news) ?? 0) < TELL_AGAIN_MS) return;
+    told.set(news, now);
     terminal.note(
       terminal.paintNote(
-        `job ${id}: ${told}${reason.kind === 'files' ? '' : ` (place ${reason.position})`}`,
+        `job ${id}: ${reason.text}${reason.kind === 'files' ? '' : ` (place ${reason.position})`}`,
         'dim',
       ),
     );
+    if (!terminal.canAsk && settled) stop();
   };
+  stop = queue.onDidChange(tell);
   tell();
-  return terminal.canAsk ? queue.onDidChange(tell) : () => undefined;
+  return () => stop();
 }
 
 /**

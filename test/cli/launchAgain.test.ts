@@ -28,6 +28,9 @@ describe('cq after a launch that failed, and after one that did not', function (
     const refused = await cq.run('launch', '-c', 'mine', '--hosts', 'node-a', 'c.yaml');
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /mine needs 1 host that fits, and 0 of 1 did: node-a: .*refused/);
+    assert.match(refused.stderr, /to go on with it: cq launch -c mine \S+c\.yaml$/m);
+    const more = await cq.run('launch', '-c', 'mine', '--hosts', 'node-a', '--env', 'A=b', 'c.yaml');
+    assert.match(more.stderr, /to go on with it: cq launch -c mine \S+c\.yaml, with the same options$/m);
     const status = await cq.run('status');
     assert.match(
       status.stdout,

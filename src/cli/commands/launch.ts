@@ -57,7 +57,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       'after',
       `\nThe first num_nodes of them that satisfy the task's resources are taken; without\na task, and without --num-nodes, all that can be reached.\n${EXIT_HELP} With -d, 0 when it is queued.`,
     )
-    .action(async (words: string[], flags: LaunchFlags) => {
+    .action(async (words: string[], flags: LaunchFlags, command: Command) => {
       if (flags.virtual !== undefined && flags.local !== true)
         throw new UsageError('--virtual goes with --local: on other machines GPUs are found');
       const [{ limitsOf }, { readTask, readNoTask }] = await Promise.all([
@@ -75,6 +75,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       const mounts = requireSources(task, origin);
       // Hosts alone are a cluster of all of them: nothing says how many.
       const all = !given && flags.numNodes === undefined;
+      const again = `${launchAgain(flags.cluster, origin.file)}${hasTaskOptions(command) ? ', with the same options' : ''}`;
       end(
         await withQueue(cli, async (open) => {
           const { launch, passedOverWords } = await import('../../control');
@@ -96,15 +97,36 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
             },
             { say: (words) => cli.terminal.note(words), signal: open.signal },
           ).catch((error: unknown) => {
-            throw withNextStep(error, open, { name: flags.cluster, wasUp }, origin.file);
+            throw withNextStep(error, open, { name: flags.cluster, wasUp }, again);
           });
           for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
           const code = await followAll(open, [launched.setup, launched.run], flags);
-          noteFailedSetup(open, launched, origin.file);
+          noteFailedSetup(open, launched, again);
           return code;
         }),
       );
     });
+}
+
+// Options of a launch that are over with it, or that the cluster remembers.
+const NOT_OF_TASK: ReadonlySet<string> = new Set([
+  'cluster',
+  'hosts',
+  'pool',
+  'local',
+  'virtual',
+  'detach',
+  'detachRun',
+  'yes',
+  'json',
+]);
+
+/** Whether options say more of the task than its file: without them it would be another. */
+function hasTaskOptions(command: Command): boolean {
+  return command.options.some((option) => {
+    const name = option.attributeName();
+    return command.getOptionValueSource(name) === 'cli' && !NOT_OF_TASK.has(name);
+  });
 }
 
 function withoutSetup(task: Task): Task {
@@ -124,21 +146,21 @@ function withNextStep(
   error: unknown,
   { queue }: QueueCli,
   { name, wasUp }: { readonly name: string; readonly wasUp: boolean },
-  file?: string,
+  again: string,
 ): unknown {
   if (!queue.view(name)?.launch) return error;
   const words = error instanceof Error ? error.message : String(error);
-  const goOn = `${words}\n  to go on with it: ${launchAgain(name, file)}`;
+  const goOn = `${words}\n  to go on with it: ${again}`;
   // What this launch has not made is not its to end, with everybody's jobs.
   return new CliError(wasUp ? goOn : `${goOn}\n  to take it down: cq down ${name}`);
 }
 
 /** Says what a setup that has failed kept from running, and how to go on. */
-function noteFailedSetup({ queue, terminal }: QueueCli, { setup, run }: Launched, file?: string): void {
+function noteFailedSetup({ queue, terminal }: QueueCli, { setup, run }: Launched, again: string): void {
   if (!setup || queue.job(setup.cluster, setup.id).record.status !== 'FAILED_SETUP') return;
   const { cluster, id } = setup;
   terminal.note(
-    `${run ? 'the task was not run: mend' : 'mend'} the setup and launch again: ${launchAgain(cluster, file)}; its log: cq logs ${cluster} ${id}`,
+    `${run ? 'the task was not run: mend' : 'mend'} the setup and launch again: ${again}; its log: cq logs ${cluster} ${id}`,
   );
 }
 
