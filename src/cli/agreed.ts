@@ -10,5 +10,7 @@ export async function agreed(
 ): Promise<boolean> {
   if (flags.yes === true) return true;
   if (!cli.terminal.canAsk) throw new UsageError(`${question} There is nobody to ask: say -y`);
-  return confirm(question);
+  const yes = await confirm(question);
+  if (!yes) cli.terminal.note('nothing was done');
+  return yes;
 }

@@ -9,6 +9,8 @@ export const EXIT = {
   notFinished: 101,
   notFound: 102,
   cancelled: 103,
+  /** By a signal, before anything was done; as shells have it. */
+  interrupted: 130,
 } as const;
 
 /** The exit code that tells a job's status. */

@@ -2,7 +2,7 @@ import { UsageError } from './errors';
 
 /** A whole number of an option, 0 or more. @throws UsageError */
 export function wholeNumber(flag: string, text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${flag} ${text}: write a whole number`);
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${flag} ${text}: write a whole number, 0 or more`);
   return Number(text);
 }
 

@@ -25,7 +25,8 @@ export async function streamLog(
   const { mirror, release } = cli.queue.log(cluster, id);
   const printer = new Printer(cli, mirror);
   try {
-    if (!options.follow) await gathered(cli, mirror, cluster, id);
+    // Else the last lines would be those of what is here by now.
+    if (!options.follow || options.tail > 0) await gathered(cli, mirror, cluster, id);
     await printer.printFile(options.tail);
     if (!options.follow) return true;
     printer.go();

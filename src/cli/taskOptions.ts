@@ -1,4 +1,5 @@
 // Options alone: what they mean takes the task parser, which is loaded when a command runs.
+import { UsageError } from './errors';
 import { Option, type Command } from 'commander';
 
 /** Options that say or change what is run; as SkyPilot's. */
@@ -35,6 +36,12 @@ export interface SweepFlags {
   readonly sweep?: readonly string[];
 }
 
+const once =
+  (flag: string) =>
+  (value: string, before?: string): string => {
+    if (before !== undefined) throw new UsageError(`${flag} is given twice: put all into one file`);
+    return value;
+  };
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 /** Adds the options of `TaskFlags` to a command. */
@@ -59,9 +66,17 @@ export function withTaskOptions(command: Command): Command {
         collect,
       ),
     )
-    .option('--env-file <file>', 'variables from a file of NAME=VALUE lines')
+    .addOption(
+      new Option('--env-file <file>', 'variables from a file of NAME=VALUE lines').argParser(
+        once('--env-file'),
+      ),
+    )
     .addOption(new Option('--secret <name=value>', 'as --env, but kept out of the store').argParser(collect))
-    .option('--secret-file <file>', 'secrets from a file of NAME=VALUE lines')
+    .addOption(
+      new Option('--secret-file <file>', 'secrets from a file of NAME=VALUE lines').argParser(
+        once('--secret-file'),
+      ),
+    )
     .option('--priority <n>', 'from -1000 to 1000; higher starts first');
 }
 

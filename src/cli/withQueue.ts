@@ -33,8 +33,12 @@ export async function withQueue(cli: Cli, work: (cli: QueueCli) => Promise<numbe
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   const interrupted = (): void => {
-    // Nothing was begun that could be ended in order, or that takes too long for whoever asks twice.
-    if (!opened || abort.signal.aborted) process.exit(EXIT.notFinished);
+    if (!opened) {
+      cli.terminal.note('\ncq: interrupted, and nothing was done');
+      process.exit(EXIT.interrupted);
+    }
+    // It takes too long for whoever asks twice.
+    if (abort.signal.aborted) process.exit(EXIT.notFinished);
     stop();
     setTimeout(() => process.exit(EXIT.notFinished), LONGEST_END_MS).unref();
   };

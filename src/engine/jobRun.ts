@@ -364,8 +364,9 @@ export class JobRun {
   }
 
   private begun(age: number): void {
-    const startedAt = this.host.now() - age * 1000;
-    const { status, startedAt: known } = this.record;
+    const { status, startedAt: known, submittedAt } = this.record;
+    // Nodes count in whole seconds.
+    const startedAt = Math.max(this.host.now() - age * 1000, submittedAt);
     if (status === 'SETTING_UP')
       void this.host.update(this, { status: 'RUNNING', startedAt: known ?? startedAt }, 'soon');
   }
@@ -440,7 +441,7 @@ export class JobRun {
     const exitCodes = this.ranks.map(({ code }) => code);
     const patch: JobPatch = {
       status,
-      endedAt: this.host.now() - age * 1000,
+      endedAt: Math.max(this.host.now() - age * 1000, this.record.startedAt ?? this.record.submittedAt),
       exitCodes,
       cancelling: false,
       ...(message === undefined ? {} : { message }),

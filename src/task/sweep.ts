@@ -82,6 +82,10 @@ export function variantsOf(axes: readonly Axis[], repeat = 1): Variant[] {
 function valuesOf(value: string, text: string): string[] {
   if (value === '') throw flawed(`\`${text}\` has an empty value.`);
   const range = /^(-?\d{1,9})\.\.(-?\d{1,9})(?:\.\.(\d{1,9}))?$/.exec(value);
+  if (!range && /^-?[\d.e+-]+\.\.-?[\d.e+-]+$/i.test(value))
+    throw flawed(
+      `\`${value}\` is no range of whole numbers: write its values with commas, as \`0,0.25,0.5\`.`,
+    );
   if (!range) return [value];
   const [from, to, step] = [Number(range[1]), Number(range[2]), Number(range[3] ?? 1)];
   const count = step === 0 ? Infinity : Math.floor(Math.abs(to - from) / step) + 1;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { SshOptions } from './sshOptions';
 import { ConnectError } from './transport';
 
@@ -22,7 +23,7 @@ export function explain(
     return new ConnectError(
       'refused-key',
       node,
-      `${node} refused to log in ${options.user} (tried: ${offered}; identity files: ${options.identityFiles.join(', ') || 'none'}).${why} Check User and IdentityFile of this host in the ssh config, and that "ssh ${node}" works in a terminal`,
+      `${node} refused to log in ${options.user} (tried: ${offered}; identity files: ${filesWords(options.identityFiles)}).${why} Check User and IdentityFile of this host in the ssh config, and that "ssh ${node}" works in a terminal`,
       false,
     );
   }
@@ -44,6 +45,12 @@ export function explain(
     default:
       return unreachable(`cannot reach ${node} (${address}): ${error.message}`);
   }
+}
+
+function filesWords(files: readonly string[]): string {
+  const there = files.filter((file) => existsSync(file));
+  if (there.length > 0 || files.length === 0) return there.join(', ') || 'none';
+  return `${files.join(', ')}, ${files.length === 1 ? 'which is not there' : 'of which none is there'}`;
 }
 
 /** What was wanted of a person, when nobody was there. */

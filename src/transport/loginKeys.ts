@@ -141,9 +141,10 @@ export class LoginKeys {
             (opened) => signWith(opened, content, options, done),
             (error: unknown) => {
               const words = error instanceof Error ? error : new Error(String(error));
-              if (!(words instanceof Unopened)) return opener.giveUp(words.message);
-              opener.passOver(words.message);
-              done(words);
+              if (words instanceof Unopened) {
+                opener.passOver(words.message);
+                done(words);
+              } else opener.giveUp(words.message);
             },
           );
         }),

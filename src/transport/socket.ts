@@ -28,7 +28,7 @@ export function openCarrier(
 ): Promise<Carrier> {
   if (options.proxyCommand !== undefined) return Promise.resolve(proxy(options.proxyCommand));
   return new Promise((resolve, reject) => {
-    const socket = tcpSocket(options.host, options.port);
+    const socket = tcpSocket(options.host, options.port, options.bindAddress);
     const limit = connectLimit(options);
     const settle = (error: ConnectError | undefined): void => {
       socket.setTimeout(0);

@@ -1,4 +1,5 @@
 import { execFile, type ExecFileException } from 'node:child_process';
+import net from 'node:net';
 import os from 'node:os';
 import type { Login } from './context';
 import { parsedOptions } from './sshConfigFile';
@@ -31,6 +32,8 @@ export interface SshOptions {
   readonly hashKnownHosts: boolean;
   readonly hostKeyAlias?: string;
   readonly strictHostKeyChecking: 'yes' | 'no' | 'accept-new' | 'ask';
+  /** The address of this machine that connections are made from. */
+  readonly bindAddress?: string;
   /** Seconds; 0: the default. */
   readonly connectTimeout: number;
   /** Seconds; 0: the default. */
@@ -114,6 +117,7 @@ export async function sshOptions(
   const proxyCommand = value('proxycommand');
   const ownKnownHosts = paths(words(one('userknownhostsfile') ?? '~/.ssh/known_hosts'));
   const revokedHostKeys = value('revokedhostkeys');
+  const bindAddress = value('bindaddress');
   return {
     host: tokens.host,
     port: tokens.port,
@@ -138,6 +142,8 @@ export async function sshOptions(
     gssapi: one('gssapiauthentication') === 'yes',
     pkcs11: value('pkcs11provider') !== undefined,
     ...(ownKnownHosts[0] === undefined ? {} : { ownKnownHostsFile: ownKnownHosts[0] }),
+    // A name of this machine, which OpenSSH takes too, is none for a socket.
+    ...(bindAddress === undefined || net.isIP(bindAddress) === 0 ? {} : { bindAddress }),
     ...(revokedHostKeys === undefined ? {} : { revokedHostKeys: file(revokedHostKeys) }),
     ...(identityAgent === undefined ? {} : { identityAgent }),
     ...(proxyCommand === undefined ? {} : { proxyCommand: expandTokens(proxyCommand, tokens) }),

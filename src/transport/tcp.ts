@@ -10,7 +10,7 @@ const BULK_BYTES = 256 * 1024;
 const KEPT_BYTES = 4096;
 
 /**
- * Begins a TCP connection for ssh2 to read. It is paused: whoever listens to `data` resumes it.
+ * Begins a TCP connection for ssh2 to read, from an address of this machine where one is given. It is paused: whoever listens to `data` resumes it.
  *
  * Memory of its own for each read keeps the garbage collector busier than the cipher where much comes, so what a large read
  * brings lies in two buffers by turns: it is good until the listeners of the next large one return. That is enough for ssh2,
@@ -18,7 +18,7 @@ const KEPT_BYTES = 4096;
  * that comes with what comes next. It is not for ssh2's compiled ciphers, which decipher in place: with them all are copies.
  * What a small read brings is never written over (ssh2 keeps the server's KEXINIT until the keys are exchanged).
  */
-export function tcpSocket(host: string, port: number): net.Socket {
+export function tcpSocket(host: string, port: number, from?: string): net.Socket {
   let [current, other] = [Buffer.allocUnsafeSlow(FIRST_BYTES), Buffer.allocUnsafeSlow(FIRST_BYTES)];
   const options: net.SocketConstructorOpts & Pick<net.ConnectOpts, 'onread'> = {
     onread: {
@@ -36,7 +36,7 @@ export function tcpSocket(host: string, port: number): net.Socket {
   };
   // Not by `net.connect`: VS Code has one of its own for extensions, which heeds no such options.
   const socket = new net.Socket(options);
-  socket.connect({ host, port }).pause();
+  socket.connect({ host, port, ...(from === undefined ? {} : { localAddress: from }) }).pause();
   gatherWrites(socket);
   return socket;
 }

@@ -34,6 +34,13 @@ describe('the way to a node', function () {
     }
   });
 
+  it('begins at the BindAddress', async () => {
+    nodes.configure(`Host bound\n  ${rig.at(target)}\n  BindAddress 127.77.0.9`);
+    const transport = await rig.connect('bound');
+    assert.equal(await rig.output(transport, 'printf %s "${SSH_CONNECTION%% *}"'), '127.77.0.9');
+    transport.close();
+  });
+
   it('names the jump host that fails, and the circle that has no end', async () => {
     nodes.configure(`Host by-nowhere\n  ${rig.at(target)}\n  ProxyJump root@127.0.0.1:1`);
     nodes.configure('Host beyond\n  HostName 127.0.0.1\n  Port 1\n  ProxyJump first');

@@ -52,7 +52,10 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
     .option('-y, --yes', 'as for sky launch; it asks nothing about the cluster anyway')
     .option('--no-setup', 'leave out the setup of the task')
     .addOption(new Option('--dryrun', 'say what would be done, and do nothing of it').conflicts('json'))
-    .option('--json', 'print the job as JSON: at its end, or with -d at once')
+    .option(
+      '--json',
+      'print the job as JSON, after its setup on a line of its own: at its end, or with -d at once',
+    )
     .addHelpText(
       'after',
       `\nThe first num_nodes of them that satisfy the task's resources are taken; without\na task, and without --num-nodes, all that can be reached.\n${EXIT_HELP} With -d, 0 when it is queued.`,
