@@ -108,6 +108,10 @@ export interface DeviceInventory {
   readonly memoryMiB?: number;
 }
 
+/** What a name of a cluster has to be, in words. */
+export const CLUSTER_NAME_RULE =
+  'begin with a letter, go on with letters, digits, - _ and ., and end with a letter or digit';
+
 /** SkyPilot's rule for cluster names (sky/utils/common_utils.py: check_cluster_name_is_valid). */
 export function isClusterName(name: string): boolean {
   return /^[a-zA-Z]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?$/.test(name);

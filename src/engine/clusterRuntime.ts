@@ -207,6 +207,11 @@ export class ClusterRuntime {
     return this.nodeChanges.make(change);
   }
 
+  /** Resolves when no job is staged on these nodes any more, as far as they can be reached. */
+  async givenBack(nodes: readonly string[]): Promise<void> {
+    await Promise.all(nodes.map((node) => this.staging.returned(node)));
+  }
+
   /** New jobs. They may be placed at once; nothing is sent before records and placements are durable. */
   submit(records: readonly JobRecord[]): void {
     for (const record of records) this.waiting.add(record);

@@ -1,6 +1,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import {
+  CLUSTER_NAME_RULE,
   isClusterName,
   type ClusterDefinition,
   type LaunchStep,
@@ -269,10 +270,7 @@ export class Engine {
   /** Adds a cluster and connects to its nodes. @throws QueueError `bad-name`, `cluster-exists` */
   async addCluster(definition: ClusterDefinition): Promise<void> {
     if (!isClusterName(definition.name)) {
-      throw new QueueError(
-        'bad-name',
-        `"${definition.name}" cannot name a cluster: begin with a letter, go on with letters, digits, - _ and ., and end with a letter or digit`,
-      );
+      throw new QueueError('bad-name', `"${definition.name}" cannot name a cluster: ${CLUSTER_NAME_RULE}`);
     }
     // Also one that is called so but for the case: their logs would be in one folder on macOS and Windows.
     const alike = (name: string): boolean => name.toLowerCase() === definition.name.toLowerCase();
@@ -308,13 +306,15 @@ export class Engine {
   }
 
   /**
-   * Adds, removes and drains nodes of a cluster; resolves when that is stored.
+   * Adds, removes and drains nodes of a cluster; resolves when that is stored, and those that are drained and can be reached
+   * have given back what waited there.
    * @throws QueueError `cluster-busy` while a job is on a node that is to go, `refused` when none would be left
    */
   async changeNodes(name: string, change: NodesChange): Promise<void> {
     const cluster = this.cluster(name);
     await cluster.changeNodes(change);
     await this.storeDefinition(cluster);
+    await cluster.givenBack(change.drain ?? []);
   }
 
   /**
@@ -668,7 +668,10 @@ export class Engine {
   }
 
   private persist(durable: Promise<void>): void {
-    durable.catch((error: unknown) => this.complain(error));
+    durable.catch((error: unknown) => {
+      // A look at a node that came to its end as the queue was closed: the next one looks again.
+      if (!this.closed) this.complain(error);
+    });
   }
 
   private complain(error: unknown): void {

@@ -37,7 +37,6 @@ export class NodeChanges {
     for (const name of change.remove ?? []) this.giveUpRuns(name);
     nodes.change(change);
     for (const name of change.drain ?? []) staging.withdraw(name);
-    await Promise.all((change.drain ?? []).map((name) => staging.returned(name)));
     for (const name of change.remove ?? []) {
       staging.detached(name);
       staging.abandon(name);

@@ -63,6 +63,9 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
     .action(async (words: string[], flags: LaunchFlags, command: Command) => {
       if (flags.virtual !== undefined && flags.local !== true)
         throw new UsageError('--virtual goes with --local: on other machines GPUs are found');
+      const { CLUSTER_NAME_RULE, isClusterName } = await import('../../cluster');
+      if (!isClusterName(flags.cluster))
+        throw new UsageError(`"${flags.cluster}" cannot name a cluster: ${CLUSTER_NAME_RULE}`);
       const [{ limitsOf }, { readTask, readNoTask }] = await Promise.all([
         import('../limits'),
         import('../readTask'),
