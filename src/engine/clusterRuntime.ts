@@ -220,17 +220,14 @@ export class ClusterRuntime {
   }
 
   /**
-   * Changes waiting jobs' places; resolves when that is stored, and the nodes that can be reached go by it.
-   * @throws QueueError `not-waiting` also for one that a node starts just then, `no-job`
+   * Changes waiting jobs' places; resolves when that is stored, and the nodes that can be reached go by it, with those that
+   * nodes have started just then. @throws QueueError `not-waiting`, `no-job`
    */
-  async reorder(records: readonly JobRecord[], change: Reorder): Promise<void> {
+  async reorder(records: readonly JobRecord[], change: Reorder): Promise<readonly JobRecord[]> {
     const durable = records.map((record) => this.waiting.reorder(record, change));
     this.pump();
     await Promise.all([...durable, this.staging.told(records.map(({ uuid }) => uuid))]);
-    // A node may have started it just then.
-    const gone = records.find(({ uuid }) => !this.waiting.get(uuid));
-    if (gone && change.held === true)
-      throw new QueueError('not-waiting', `job ${gone.id} does not wait any more`);
+    return records.filter(({ uuid }) => !this.waiting.get(uuid));
   }
 
   /** Takes back a job that could not be stored. */

@@ -452,7 +452,9 @@ export class Engine {
       typeof id === 'number'
         ? [this.job(cluster, id).record]
         : this.liveOfGroup(cluster, id.group).filter(({ status }) => status === 'PENDING');
-    return runtime.reorder(waiting, change);
+    const [started] = await runtime.reorder(waiting, change);
+    if (started && typeof id === 'number' && change.held === true)
+      throw new QueueError('not-waiting', `job ${id} does not wait any more`);
   }
 
   /** The jobs of a group that have not ended; `id`: the number of any of its jobs. @throws QueueError `no-job` */
