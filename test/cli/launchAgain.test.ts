@@ -126,6 +126,27 @@ describe('cq after a launch that failed, and after one that did not', function (
     assert.doesNotMatch((await cq.run('exec', 'mine', 'c.yaml', '--sync-mounts')).stderr, /file_mounts/);
   });
 
+  it('says so when a node that cannot be reached may start what is held, or start anything', async () => {
+    const begun = async (...words: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await cq.run('exec', 'mine', '-d', '--json', ...words);
+      assert.equal(code, 0, stderr);
+      return String((JSON.parse(stdout) as { id: number }).id);
+    };
+    const first = await begun('--', 'sleep 300');
+    const next = await begun('--after', first, '--', 'true');
+    const away = nodes.find('node-a');
+    await away.stop();
+    const held = await cq.run('hold', 'mine', next);
+    assert.equal(held.code, 1);
+    assert.match(held.stderr, /job \d+ is staged on node-a, which cannot be reached, and may start there/);
+    const drained = await cq.run('drain', 'mine', 'node-a');
+    assert.equal(drained.code, 1);
+    assert.match(drained.stderr, /node-a cannot be reached: what is staged there may start/);
+    await away.start();
+    assert.equal((await cq.run('undrain', 'mine', 'node-a')).code, 0);
+    assert.equal((await cq.run('cancel', 'mine', '--all', '-y')).code, 0);
+  });
+
   it('leaves nothing of the agent when it is taken down by a process that was not connected, and says where it could not', async () => {
     const there = path.join(nodes.find('node-a').home, '.cluster-queue');
     assert.ok(existsSync(there));

@@ -65,7 +65,7 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
         throw new UsageError('--virtual goes with --local: on other machines GPUs are found');
       const { CLUSTER_NAME_RULE, isClusterName } = await import('../../cluster');
       if (!isClusterName(flags.cluster))
-        throw new UsageError(`"${flags.cluster}" cannot name a cluster: ${CLUSTER_NAME_RULE}`);
+        throw new CliError(`"${flags.cluster}" cannot name a cluster: ${CLUSTER_NAME_RULE}`);
       const [{ limitsOf }, { readTask, readNoTask }] = await Promise.all([
         import('../limits'),
         import('../readTask'),

@@ -19,6 +19,21 @@ function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition
   }
 }
 
+/** Says which drained nodes may start what is staged there all the same, because they have not heard of it. */
+async function tellUnreached(
+  { queue, terminal }: QueueCli,
+  cluster: string,
+  names: readonly string[],
+): Promise<number> {
+  const away = (queue.view(cluster)?.nodes ?? []).flatMap(({ name, link }) =>
+    names.includes(name) && link.state === 'down' ? [name] : [],
+  );
+  const jobs = away.length === 0 ? [] : await queue.list(cluster, Number.MAX_SAFE_INTEGER);
+  if (!jobs.some(({ record }) => record.staged?.nodes.some((node) => away.includes(node)))) return EXIT.ok;
+  terminal.note(`cq: ${away.join(', ')} cannot be reached: what is staged there may start until it can`);
+  return EXIT.error;
+}
+
 function doneWords({ remove, drain }: NodesChange, cluster: string): string {
   if (remove) return `removed from ${cluster}`;
   return drain ? `draining on ${cluster}, where nothing new starts` : `in use again on ${cluster}`;
@@ -58,7 +73,7 @@ export function addNodes(program: Command, cli: Cli, end: (code: number) => void
         }
         await open.queue.changeNodes(cluster, made);
         open.terminal.print(`${doneWords(made, cluster)}: ${names.join(', ')}`);
-        return EXIT.ok;
+        return made.drain ? tellUnreached(open, cluster, names) : EXIT.ok;
       }),
     );
   };
