@@ -2,7 +2,7 @@ import type { JobsOf } from '../engine';
 import { isFinished, type JobRecord } from '../queue';
 import { EXIT } from './exitCodes';
 import { PATIENCE_MS } from '../control/waiting';
-import { settled, until, type QueueCli } from './withQueue';
+import { awayNodes, settled, until, type QueueCli } from './withQueue';
 
 // TERM's grace on the nodes, and what it takes to hear of the end.
 const END_MS = 20_000;
@@ -38,11 +38,13 @@ export async function waitForEnds(
       .map(({ id }) => id);
   await settled(cli, [cluster]);
   if (await until(cli, () => alive().length === 0, PATIENCE_MS + END_MS)) return EXIT.ok;
-  const unreachable = (cli.queue.view(cluster)?.nodes ?? []).flatMap(({ link }) =>
-    link.state === 'down' ? [link.message] : [],
-  );
   cli.terminal.note(
-    `cq: job ${alive().join(', ')} of ${cluster} could not be ended yet; it is, as soon as its node answers${unreachable.map((words) => `\n  ${words}`).join('')}`,
+    `cq: job ${alive().join(', ')} of ${cluster} could not be ended yet; it is, as soon as its node answers${awayNodes(
+      cli,
+      cluster,
+    )
+      .map(({ message }) => `\n  ${message}`)
+      .join('')}`,
   );
   return EXIT.error;
 }

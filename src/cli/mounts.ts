@@ -3,7 +3,7 @@ import type { StaleMount } from '../engine';
 import { CliError } from './errors';
 import type { ReadTask } from './readTask';
 import type { MountFlags } from './taskOptions';
-import { settled, type QueueCli } from './withQueue';
+import { awayNodes, settled, type QueueCli } from './withQueue';
 
 /** Says which `file_mounts` are not on the nodes as they are now; with `--sync-mounts` places those first. */
 export async function tendMounts(
@@ -29,15 +29,14 @@ export async function tendMounts(
 }
 
 /** Says what was not placed on nodes that cannot be reached. @throws CliError when that is all of them */
-function tellMissed({ queue, terminal }: QueueCli, cluster: string, missed: readonly StaleMount[]): void {
-  const nodes = queue.view(cluster)?.nodes ?? [];
+function tellMissed(cli: QueueCli, cluster: string, missed: readonly StaleMount[]): void {
+  const count = cli.queue.definition(cluster).nodes.length;
+  const away = awayNodes(cli, cluster);
   for (const { destination, nodes: names } of missed) {
-    const why = nodes.flatMap(({ name, link }) =>
-      names.includes(name) && link.state === 'down' ? [link.message] : [],
-    );
+    const why = away.filter(({ name }) => names.includes(name)).map(({ message }) => message);
     const words = `${destination} was not placed on ${names.join(', ')}${why.length > 0 ? `: ${why.join('; ')}` : ''}`;
-    if (names.length === nodes.length) throw new CliError(`${words}. Nothing was queued`);
-    terminal.note(
+    if (names.length === count) throw new CliError(`${words}. Nothing was queued`);
+    cli.terminal.note(
       `${words}. A job that starts there finds it as it was; to keep jobs from there: cq drain ${cluster} ${names.join(' ')}`,
     );
   }

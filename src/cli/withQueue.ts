@@ -90,6 +90,13 @@ export async function caughtUp(cli: QueueCli, clusters: readonly string[]): Prom
   await settled(cli, live);
 }
 
+/** The nodes of a cluster that cannot be reached, each with the reason. */
+export function awayNodes({ queue }: QueueCli, cluster: string): { name: string; message: string }[] {
+  return (queue.view(cluster)?.nodes ?? []).flatMap(({ name, link }) =>
+    link.state === 'down' ? [{ name, message: link.message }] : [],
+  );
+}
+
 /** The cluster's name, when there is one of that name. @throws CliError */
 export function known({ queue }: QueueCli, name: string): string {
   if (queue.view(name)) return name;

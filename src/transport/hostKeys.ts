@@ -49,7 +49,7 @@ export async function judgeHostKey(
   const unsure = openSsh !== 'absent' && others ? NeedsOpenSsh : ConnectError;
   const revoked = await revokedBy(key, options.revokedHostKeys);
   if (revoked === 'unclear')
-    return new (openSsh === 'absent' ? ConnectError : NeedsOpenSsh)(
+    return new NeedsOpenSsh(
       'revoked-host-key',
       node,
       `whether the host key of ${node} (${print}) is revoked is not known: ${options.revokedHostKeys} (RevokedHostKeys) cannot be read here`,

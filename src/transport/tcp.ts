@@ -10,7 +10,8 @@ const BULK_BYTES = 256 * 1024;
 const KEPT_BYTES = 4096;
 
 /**
- * Begins a TCP connection for ssh2 to read, from an address of this machine where one is given. It is paused: whoever listens to `data` resumes it.
+ * Begins a TCP connection for ssh2 to read, from an address of this machine where one is given. It is paused: whoever listens
+ * to `data` resumes it.
  *
  * Memory of its own for each read keeps the garbage collector busier than the cipher where much comes, so what a large read
  * brings lies in two buffers by turns: it is good until the listeners of the next large one return. That is enough for ssh2,

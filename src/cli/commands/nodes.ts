@@ -4,7 +4,7 @@ import { afterName } from '../../queue';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
 import { nodeWords } from '../nodeWords';
-import { known, LOCAL, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
+import { awayNodes, known, LOCAL, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
 /** Says of nodes that were added what they have, or why they cannot be used; they are tried again all the same. */
 function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition[]): void {
@@ -20,17 +20,11 @@ function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition
 }
 
 /** Says which drained nodes may start what is staged there all the same, because they have not heard of it. */
-async function tellUnreached(
-  { queue, terminal }: QueueCli,
-  cluster: string,
-  names: readonly string[],
-): Promise<number> {
-  const away = (queue.view(cluster)?.nodes ?? []).flatMap(({ name, link }) =>
-    names.includes(name) && link.state === 'down' ? [name] : [],
-  );
-  const jobs = away.length === 0 ? [] : await queue.list(cluster, Number.MAX_SAFE_INTEGER);
+async function tellUnreached(cli: QueueCli, cluster: string, names: readonly string[]): Promise<number> {
+  const away = awayNodes(cli, cluster).flatMap(({ name }) => (names.includes(name) ? [name] : []));
+  const jobs = away.length === 0 ? [] : await cli.queue.list(cluster, Number.MAX_SAFE_INTEGER);
   if (!jobs.some(({ record }) => record.staged?.nodes.some((node) => away.includes(node)))) return EXIT.ok;
-  terminal.note(`cq: ${away.join(', ')} cannot be reached: what is staged there may start until it can`);
+  cli.terminal.note(`cq: ${away.join(', ')} cannot be reached: what is staged there may start until it can`);
   return EXIT.error;
 }
 

@@ -30,9 +30,10 @@ sub walk {
   my ($at, $lists, $doomed, %failed) = (0, 1);
   # So many are of classes that have not failed, where that is known.
   my $others = @$names;
+  # Takes the name that was looked at last out of the list.
   my $take_out = sub {
     my ($class) = @_;
-    splice @$names, $at, 1;
+    splice @$names, --$at, 1;
     return unless $list->{classes};
     $list->{classes}{$class}--;
     $others-- unless $failed{$class};
@@ -46,27 +47,19 @@ sub walk {
     $others -= $list->{classes}{$_} // 0 for keys %failed;
   };
   while ($at < @$names) {
-    my $name = $names->[$at];
-    # KEY.CLASS.UUID; without a pattern, which a thousand of them would take a millisecond for.
-    my ($dot, $last) = (index($name, '.'), rindex($name, '.'));
-    if ($dot == $last) {
-      $at++;
-      next;
-    }
-    my ($class, $uuid) = (substr($name, $dot + 1, $last - $dot - 1), substr $name, $last + 1);
+    my $name = $names->[$at++];
+    my ($class, $uuid) = class_and_uuid($name) or next;
     if ($failed{$class}) {
       $DOOMED{$uuid} = 1 if $DOOMED{$class};
-      $at++;
       next;
     }
     my $entry = "$STAGED/$name";
     if (!-e "$entry/want") {
-      if (-e $entry) { $at++ } else { $is_gone->($class) }
+      $is_gone->($class) unless -e $entry;
       next;
     }
-    if (substr($name, $dot - 1, 1) eq 'a' && ($walk->{client} //= client_here())) {
+    if (substr($name, index($name, '.') - 1, 1) eq 'a' && ($walk->{client} //= client_here())) {
       look_again($walk, clock() + 15);
-      $at++;
       next;
     }
     my $start = fits($walk, $entry, $class, $uuid);
@@ -79,7 +72,7 @@ sub walk {
       $is_gone->($class);
       next;
     }
-    $at++;
+    # Not its class did not fit.
     next if $start;
     $failed{$class} = $walk->{left} = 1;
     if ($DOOMED{$class}) {
@@ -114,7 +107,7 @@ sub list_again {
   return 1 unless @{$list->{names}} >= $MANY_STAGED && is_only_node() && ($list->{news} = watch_staged());
   # Once more, for what came before it was watched.
   $list->{names} = [staged_names()];
-  $list->{classes}{class_of($_)}++ for @{$list->{names}};
+  $list->{classes}{(class_and_uuid($_))[0] // ''}++ for @{$list->{names}};
   return 1;
 }
 
@@ -143,7 +136,7 @@ sub take_news {
       $at += 16 + $length;
       next if is_on_its_way($name);
       push @$names, $name;
-      $classes->{class_of($name)}++;
+      $classes->{(class_and_uuid($name))[0] // ''}++;
       $came++;
     }
   }
@@ -151,10 +144,12 @@ sub take_news {
   return $came;
 }
 
-sub class_of {
+# Of a name KEY.CLASS.UUID; nothing of any other. Without a pattern, which a thousand of them would take a millisecond for.
+sub class_and_uuid {
   my ($name) = @_;
   my ($dot, $last) = (index($name, '.'), rindex($name, '.'));
-  return $dot == $last ? '' : substr $name, $dot + 1, $last - $dot - 1;
+  return if $dot == $last;
+  return (substr($name, $dot + 1, $last - $dot - 1), substr $name, $last + 1);
 }
 
 # Whether a name in the folder is what is being written, or on its way out.
