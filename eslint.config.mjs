@@ -67,6 +67,24 @@ export default tseslint.config(
   },
   ...roomRules,
   {
+    files: ['src/**/*.ts'],
+    ignores: ['src/transport/ssh2Library.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: '^ssh2(?:/|$)',
+              allowTypeImports: true,
+              message: 'Take it from src/transport/ssh2Library.ts: that is how ssh2 is loaded.',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.mjs', '**/*.js'],
     languageOptions: {
       globals: {

@@ -43,15 +43,23 @@ export class WireReader {
         this.keep(chunk.subarray(at));
         return;
       }
-      const rest = chunk.subarray(at, newline);
+      const whole = this.partialLength === 0;
+      const line = whole ? chunk : this.joined(chunk.subarray(at, newline));
+      const from = whole ? at : 0;
+      const to = whole ? newline : line.length;
       at = newline + 1;
-      const line = this.partialLength === 0 ? rest : Buffer.concat([...this.partial, rest]);
-      this.partial = [];
-      this.partialLength = 0;
-      if (this.begins(line)) continue;
-      const pending = this.sink.line(line.toString('utf8'));
+      if (this.begins(line, from, to)) continue;
+      const pending = this.sink.line(line.toString('utf8', from, to));
       if (pending) return pending.then(() => this.push(chunk.subarray(at)));
     }
+  }
+
+  /** The line that was kept in part, with its end. */
+  private joined(rest: Buffer): Buffer {
+    const line = Buffer.concat([...this.partial, rest]);
+    this.partial = [];
+    this.partialLength = 0;
+    return line;
   }
 
   private keep(bytes: Buffer): void {
@@ -60,13 +68,16 @@ export class WireReader {
     this.partial.push(Buffer.from(bytes));
   }
 
-  /** Whether the line begins a frame. By the byte: of a job that writes now and then no line finds compiled code here. */
-  private begins(line: Buffer): boolean {
-    if (line[0] !== LETTER_D) return false;
+  /**
+   * Whether the line that lies there begins a frame. By the byte, and where it lies: of a job that writes now and then no line
+   * finds compiled code here.
+   */
+  private begins(bytes: Buffer, from: number, to: number): boolean {
+    if (bytes[from] !== LETTER_D || bytes[from + 1] !== SPACE) return false;
     const numbers: number[] = [];
     let number = -1;
-    for (let at = 2; at <= line.length; at++) {
-      const digit = (line[at] ?? SPACE) - DIGIT_0;
+    for (let at = from + 2; at <= to; at++) {
+      const digit = (at === to ? SPACE : (bytes[at] ?? SPACE)) - DIGIT_0;
       if (digit >= 0 && digit <= 9) {
         number = (number < 0 ? 0 : number * 10) + digit;
       } else if (digit + DIGIT_0 === SPACE && number >= 0) {
@@ -77,7 +88,7 @@ export class WireReader {
       }
     }
     const [slot, offset, left] = numbers;
-    if (line[1] !== SPACE || slot === undefined || offset === undefined || left === undefined) return false;
+    if (slot === undefined || offset === undefined || left === undefined) return false;
     if (left > 0) this.frame = { slot, offset, left };
     return true;
   }

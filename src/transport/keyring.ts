@@ -1,4 +1,5 @@
-import { utils, type ParsedKey } from 'ssh2';
+import type { ParsedKey } from 'ssh2';
+import { utils } from './ssh2Library';
 import type { Prompter } from './transport';
 
 /** OpenSSH's NumberOfPasswordPrompts. */

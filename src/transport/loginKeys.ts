@@ -1,13 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import {
-  BaseAgent,
-  createAgent,
-  type IdentityCallback,
-  type ParsedKey,
-  type SignCallback,
-  type SigningRequestOptions,
-} from 'ssh2';
+import type { IdentityCallback, ParsedKey, SignCallback, SigningRequestOptions } from 'ssh2';
 import { firstKey, isEncrypted, publicHalf, Unopened } from './keyring';
+import { BaseAgent, createAgent } from './ssh2Library';
 import type { SshOptions } from './sshOptions';
 
 /** How an encrypted key is opened, and what happens when its owner declines. */

@@ -1,6 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { Client, type ClientChannel } from 'ssh2';
-import { bindingAvailable } from 'ssh2/lib/protocol/crypto.js';
+import type { ClientChannel } from 'ssh2';
 import type { SshContext } from './context';
 import { throughDoor } from './doors';
 import { logIn } from './handshake';
@@ -8,6 +7,7 @@ import { knownHostsOf } from './hostKeys';
 import { letGo } from './letGo';
 import { watchLife, type LifeClock } from './lifeSigns';
 import { openCarrier } from './socket';
+import { bindingAvailable, Client, prepareDecipher } from './ssh2Library';
 import { sshOptions, type SshOptions } from './sshOptions';
 import { ConnectError, type Channel, type Transport } from './transport';
 
@@ -39,6 +39,8 @@ export class Ssh2Transport implements Transport {
     const dead = (words: string): void =>
       this.ended(new ConnectError('closed', node, `the connection to ${node} ${words}`, true));
     this.stopWatching = watchLife(client, stream, dead, life);
+    // ssh2 listens too, since before: it has dealt with what was read.
+    stream.on('data', prepareDecipher);
   }
 
   /** @throws ConnectError */

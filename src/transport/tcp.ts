@@ -1,6 +1,6 @@
 import net from 'node:net';
 import type { Writable } from 'node:stream';
-import { bindingAvailable } from 'ssh2/lib/protocol/crypto.js';
+import { bindingAvailable } from './ssh2Library';
 
 const FIRST_BYTES = 64 * 1024;
 // As soon as a read has been full: of what comes from a server that is ahead, one packet of eight then lies in two reads, and is
@@ -26,11 +26,11 @@ export function tcpSocket(host: string, port: number, from?: string): net.Socket
       buffer: () => current,
       callback: (count) => {
         const chunk = current.subarray(0, count);
+        socket.emit('data', bindingAvailable ? Buffer.from(chunk) : chunk);
         if (count < KEPT_BYTES) current = current.subarray(count);
         else [current, other] = [other, current];
         const least = count === other.length ? BULK_BYTES : FIRST_BYTES / 2;
         if (current.length < least) current = Buffer.allocUnsafeSlow(Math.max(least, FIRST_BYTES));
-        socket.emit('data', bindingAvailable ? Buffer.from(chunk) : chunk);
         return true;
       },
     },

@@ -19,6 +19,7 @@ our @opened;     # slots in the order in which their files were opened
 our %watched;    # inotify's number => { slot number => slot }
 our %unwatched;  # slot number => slot whose log has to be looked at
 our @dirty;    # slots whose logs may have grown, in turn
+our ($last, $likely);  # the slot of the last frame; and where it sent the one before too, and little
 our $note;       # what inotify said last
 our ($lines, $pending) = ('', '');
 
@@ -51,6 +52,8 @@ sub fill {
     $slot->{dirty} = 0;
     my $count = read_log($slot, my $bytes);
     if ($count) {
+      $likely = $count < 4096 && $last && $last == $slot ? $slot : undef;
+      $last = $slot;
       $pending .= "D $slot->{number} $slot->{offset} $count\n$bytes";
       $slot->{offset} += $count;
       # There may be more, also in the next part; of a log that is over there is more until nothing is read.
@@ -60,6 +63,19 @@ sub fill {
       unfollow($slot->{number});
     }
   }
+}
+
+# Sends what one log has grown by before it is known which of them has: where only one job writes, and now and then, the way to
+# a line's frame is half as long.
+sub forestall {
+  my $slot = $likely;
+  undef $likely;
+  my $count = $slot->{file} && sysread($slot->{file}, my $bytes, $SLICE) or return;
+  $likely = $slot if $count < 4096;
+  $pending = "D $slot->{number} $slot->{offset} $count\n$bytes";
+  $slot->{offset} += $count;
+  mark($slot) if $count == $SLICE;
+  send_pending();
 }
 
 # Returns how many bytes there were from where the slot stands, which is moved on where parts of the log were dropped.

@@ -63,6 +63,7 @@ sub session {
     my $found = select($read, $write, undef, $timeout);
     next if $found < 0;
     if (vec($read, $inotify, 1)) {
+      forestall() if $likely && !length $pending;
       take_notes();
       # What is on its way to the job's follower need not wait for the looks below.
       next if $found == 1;
