@@ -7,7 +7,10 @@ import { awayNodes, settled, until, type QueueCli } from './withQueue';
 // TERM's grace on the nodes, and what it takes to hear of the end.
 const END_MS = 20_000;
 
-/** Cancels jobs and says so. When nobody else looks after them, waits until nothing of them is left. */
+/**
+ * Cancels jobs and says so, but for those that end only when a node of theirs can be reached again: then it resolves to 1. When
+ * nobody else looks after them, waits until nothing of the others is left.
+ */
 export async function cancelJobs(cli: QueueCli, cluster: string, ids: JobsOf | 'all'): Promise<number> {
   const { queue, terminal } = cli;
   const cancelled = await queue.cancel(cluster, ids);
@@ -15,8 +18,19 @@ export async function cancelJobs(cli: QueueCli, cluster: string, ids: JobsOf | '
     terminal.note(ids === 'all' ? `no job waits or runs on ${cluster}` : endedBefore(cli, cluster, ids));
     return EXIT.ok;
   }
-  terminal.print(`cancelled on ${cluster}: ${cancelled.map(({ id }) => `job ${id}`).join(', ')}`);
-  return queue.role === 'host' ? waitForEnds(cli, cluster, cancelled) : EXIT.ok;
+  if (queue.role === 'host') await settled(cli, [cluster]);
+  const late = alive(cli, cancelled).filter((record) => isOutOfReach(cli, record));
+  const others = cancelled.filter(({ id }) => !late.some((record) => record.id === id));
+  if (others.length > 0)
+    terminal.print(`cancelled on ${cluster}: ${others.map(({ id }) => `job ${id}`).join(', ')}`);
+  if (late.length > 0) tellLate(cli, cluster, late);
+  const code = queue.role === 'host' && others.length > 0 ? await waitForEnds(cli, cluster, others) : EXIT.ok;
+  return late.length > 0 ? EXIT.error : code;
+}
+
+function isOutOfReach(cli: QueueCli, { cluster, placement, staged }: JobRecord): boolean {
+  const nodes = placement?.ranks.map(({ node }) => node) ?? staged?.nodes ?? [];
+  return awayNodes(cli, cluster).some(({ name }) => nodes.includes(name));
 }
 
 function endedBefore({ queue }: QueueCli, cluster: string, ids: JobsOf): string {
@@ -31,20 +45,21 @@ export async function waitForEnds(
   cluster: string,
   jobs: readonly JobRecord[],
 ): Promise<number> {
-  const alive = (): number[] =>
-    jobs
-      .map(({ id }) => cli.queue.job(cluster, id).record)
-      .filter(({ status }) => !isFinished(status))
-      .map(({ id }) => id);
   await settled(cli, [cluster]);
-  if (await until(cli, () => alive().length === 0, PATIENCE_MS + END_MS)) return EXIT.ok;
-  cli.terminal.note(
-    `cq: job ${alive().join(', ')} of ${cluster} could not be ended yet; it is, as soon as its node answers${awayNodes(
-      cli,
-      cluster,
-    )
-      .map(({ message }) => `\n  ${message}`)
-      .join('')}`,
-  );
+  if (await until(cli, () => alive(cli, jobs).length === 0, PATIENCE_MS + END_MS)) return EXIT.ok;
+  tellLate(cli, cluster, alive(cli, jobs));
   return EXIT.error;
+}
+
+function alive({ queue }: QueueCli, jobs: readonly JobRecord[]): JobRecord[] {
+  return jobs
+    .map(({ cluster, id }) => queue.job(cluster, id).record)
+    .filter(({ status }) => !isFinished(status));
+}
+
+function tellLate(cli: QueueCli, cluster: string, jobs: readonly JobRecord[]): void {
+  const reasons = awayNodes(cli, cluster).map(({ message }) => `\n  ${message}`);
+  cli.terminal.note(
+    `cq: job ${jobs.map(({ id }) => id).join(', ')} of ${cluster} could not be ended yet; it is, as soon as its node answers${reasons.join('')}`,
+  );
 }

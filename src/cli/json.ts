@@ -104,7 +104,8 @@ export function jobJson({ record, reason }: JobView): JobJson {
     status: record.status,
     cancelling: record.cancelling === true,
     priority: record.priority,
-    held: record.held === true,
+    // A node may have started it while it was told.
+    held: record.status === 'PENDING' && record.held === true,
     after: record.afterIds ?? [],
     numNodes: record.demand.numNodes,
     resources: record.spec.resources,
@@ -119,7 +120,7 @@ export function jobJson({ record, reason }: JobView): JobJson {
     exitCodes: record.exitCodes ?? null,
     message: record.message ?? null,
     reason: reason?.text ?? null,
-    place: reason?.kind === 'files' ? null : (reason?.position ?? null),
+    place: reason === undefined || reason.position === 0 ? null : reason.position,
     file: record.spec.file ?? null,
   };
 }

@@ -97,7 +97,7 @@ function tellReasons({ queue, terminal }: QueueCli, cluster: string, id: number)
     told.set(news, now);
     terminal.note(
       terminal.paintNote(
-        `job ${id}: ${reason.text}${reason.kind === 'files' ? '' : ` (place ${reason.position})`}`,
+        `job ${id}: ${reason.text}${reason.position === 0 ? '' : ` (place ${reason.position})`}`,
         'dim',
       ),
     );

@@ -1,5 +1,5 @@
 import type { Engine, JobView, QueueChange } from '../engine';
-import type { JobRecord } from '../queue';
+import { isFinished, type JobRecord } from '../queue';
 import { JobWindow, WINDOW } from './jobWindow';
 import type { WireChange, WireJobs, WireState } from './protocol';
 
@@ -138,11 +138,11 @@ export class Publisher {
     return differs ? change : undefined;
   }
 
-  /** Jobs whose record changed, and those that wait and now wait for another reason. */
+  /** Jobs whose record changed, and those that now wait, or are not heard of, for another reason. */
   private changedJobs(cluster: string, window: JobWindow, withReasons: boolean): JobView[] {
     const changed: JobView[] = [];
     for (const { record, reason } of withReasons ? window.all() : []) {
-      if (record.status !== 'PENDING' || this.fresh.has(record.uuid)) continue;
+      if (isFinished(record.status) || this.fresh.has(record.uuid)) continue;
       const now = this.viewOf(record);
       if (JSON.stringify(now.reason) !== JSON.stringify(reason)) changed.push(now);
     }

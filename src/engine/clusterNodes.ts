@@ -1,6 +1,6 @@
 import type { ClusterDefinition, LaunchState, NodeDefinition, NodesChange } from '../cluster';
 import type { AgentSession, NodeEvent, NodeFacts } from '../node';
-import { afterName, type Scheduler } from '../queue';
+import { afterName, type PendingReason, type Placement, type Scheduler } from '../queue';
 import type { Channel, Transport } from '../transport';
 import { gpuTrouble, inventoryOf } from './inventory';
 import { NodeLink, type LinkState } from './nodeLink';
@@ -320,6 +320,17 @@ export class ClusterNodes {
     return first && first.state.state === 'down'
       ? `waiting for ${first.node}: ${afterName(first.state.message, first.node, this.find(first.node)?.destination)}`
       : undefined;
+  }
+
+  /** Says which of a running job's nodes cannot be reached; undefined when all can. */
+  away(placement: Placement | undefined): PendingReason | undefined {
+    for (const { node } of placement?.ranks ?? []) {
+      const link = this.links.get(node)?.state;
+      if (link?.state !== 'down') continue;
+      const why = afterName(link.message, node, this.find(node)?.destination);
+      return { kind: 'away', text: `out of touch with ${node}: ${why}`, position: 0 };
+    }
+    return undefined;
   }
 
   private troubleOf(node: string): string | undefined {

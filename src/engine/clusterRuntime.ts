@@ -281,8 +281,9 @@ export class ClusterRuntime {
     );
   }
 
-  /** Why a job waits: for its turn, or dispatched for its files; undefined when it does not. */
+  /** Why a job waits, for its turn, or dispatched for its files; or which of its nodes is away; undefined when it runs. */
   reason(record: JobRecord): PendingReason | undefined {
+    if (record.status === 'RUNNING') return this.nodes.away(record.placement);
     if (record.status === 'SETTING_UP') return this.syncs.reason(record.uuid);
     if (this.starting.has(record.uuid)) return { kind: 'starting', text: 'starts next', position: 1 };
     const reason = this.waiting.reason(record.uuid, this.nodes.words());

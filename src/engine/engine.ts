@@ -550,11 +550,9 @@ export class Engine {
     await this.store.close();
   }
 
-  /** Why a job does not run yet; undefined for any other. */
+  /** Why a job does not run yet, or is not heard of; undefined for any other. */
   reason(record: JobRecord): PendingReason | undefined {
-    return record.status === 'PENDING' || record.status === 'SETTING_UP'
-      ? this.clusters.get(record.cluster)?.reason(record)
-      : undefined;
+    return isFinished(record.status) ? undefined : this.clusters.get(record.cluster)?.reason(record);
   }
 
   private viewOf(record: JobRecord): JobView {

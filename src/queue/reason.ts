@@ -8,14 +8,14 @@ import { capable, refuse } from './refusal';
 import { WHOLE } from './units';
 import { amount, cpuWords, gigabytes, gpuWords, list, memoryWords } from './words';
 
-/** Why a job that has not ended doesn't run yet. */
+/** Why a job that has not ended doesn't run yet, or is not heard of. */
 export interface PendingReason {
   /**
    * `held`: by its user; `starting`: it fits, the next plan starts it; `resources`: others use what it needs;
    * `nodes`: nodes it needs are down or draining; `never`: no node left can ever host it; `files`: it is dispatched, and its
-   * files are on their way.
+   * files are on their way; `away`: it runs as far as is known, and a node of it cannot be reached.
    */
-  readonly kind: 'held' | 'starting' | 'resources' | 'nodes' | 'never' | 'files';
+  readonly kind: 'held' | 'starting' | 'resources' | 'nodes' | 'never' | 'files' | 'away';
   /**
    * Whether the job starts also while no client is on: it is staged on its node. False when only a client can start it;
    * absent when that is not decided yet.
@@ -23,7 +23,7 @@ export interface PendingReason {
   readonly alone?: boolean;
   /** For a person, without capital and full stop. */
   readonly text: string;
-  /** Place in the queue, 1 for the next; 0 with `files`. */
+  /** Place in the queue, 1 for the next; 0 with `files` and `away`. */
   readonly position: number;
   /** With `resources`: what is short on the node that is closest to hosting it; memory in MiB. */
   readonly missing?: Missing;

@@ -6,7 +6,7 @@ import type { JobRecord } from './jobRecord';
 export interface QueueTableOptions {
   /** Adds the columns DURATION RESOURCES NODES REASON, and TRY and LIMIT when a job has retries or a time limit. */
   readonly wide?: boolean;
-  /** Why a pending job waits; without it, and for other jobs, REASON is the job's own message. */
+  /** Why a job waits, or is not heard of; without it REASON is the job's own message. */
   readonly reason?: (job: JobRecord) => string | undefined;
   /** Colours a cell; the text it returns must be as wide as the text it gets, apart from escape sequences. */
   readonly colour?: (text: string, cell: QueueCell) => string;
@@ -82,7 +82,7 @@ function wideColumns(jobs: readonly JobRecord[], now: number, options: QueueTabl
     { title: 'NODES', cell: ({ placement }) => placementText(placement) },
     {
       title: 'REASON',
-      cell: (job) => oneLine((isWaiting(job) ? options.reason?.(job) : undefined) ?? job.message ?? '-'),
+      cell: (job) => oneLine(options.reason?.(job) ?? job.message ?? '-'),
     },
   ];
   return columns.filter(({ shown }) => shown !== false);
@@ -103,11 +103,6 @@ function cellsOf(job: JobRecord, now: number): string[] {
     startedAt === undefined ? '-' : age(now - startedAt),
     job.status,
   ];
-}
-
-/** In the queue, or dispatched and not begun. */
-function isWaiting({ status }: JobRecord): boolean {
-  return status === 'PENDING' || status === 'SETTING_UP';
 }
 
 /** A line break or an escape sequence in a name must not tear the table or reach the terminal. */

@@ -94,4 +94,34 @@ describe('cq, on four real sshd nodes of 8 × V100', function () {
     // Once more, with the same words: the cluster is there, of those that were taken.
     assert.deepEqual(await launch('two', file, '--num-nodes', '2'), [undefined, ['node-1', 'node-2']]);
   });
+
+  it('says of one that runs which node cannot be reached, and does not call it cancelled before it is', async () => {
+    const file = path.join(cq.dir, 'long.yaml');
+    writeFileSync(file, 'num_nodes: 2\nrun: echo begun; sleep 300\n');
+    const running = cq.start('exec', 'two', file);
+    await running.said(/begun[^]*begun/);
+    const { two } = JSON.parse((await cq.run('queue', '--json', 'two')).stdout) as Record<
+      string,
+      { id: number }[]
+    >;
+    const id = Math.max(...(two ?? []).map((job) => job.id));
+    const alone = id + 1;
+    assert.equal((await cq.run('exec', 'two', '-d', '--', 'sleep 300')).code, 0);
+    const away = nodes.find('node-2');
+    await away.crash();
+    await running.said(/^job \d+: out of touch with node-2: .*[^)]$/m);
+    const shown = (await cq.run('queue', 'two', '--wide', '--skip-finished')).stdout;
+    assert.match(shown, new RegExp(`^${id} .* RUNNING .*out of touch with node-2: `, 'm'));
+    const cancelled = await cq.run('cancel', 'two', String(id), String(alone));
+    assert.equal(cancelled.code, 1);
+    assert.equal(cancelled.stdout, `cancelled on two: job ${alone}\n`);
+    assert.match(
+      cancelled.stderr,
+      new RegExp(
+        `^cq: job ${id} of two could not be ended yet; it is, as soon as its node answers\n {2}.*node-2`,
+      ),
+    );
+    await away.start();
+    assert.match((await running.end).stderr, new RegExp(`job ${id} CANCELLED`));
+  });
 });

@@ -23,7 +23,7 @@ export const VALUES: Readonly<Record<string, Kind>> = { cluster: 'cluster', host
 const ABOUT: Readonly<Record<string, (view: JobView) => boolean>> = {
   cancel: ({ record }) => !isFinished(record.status),
   hold: ({ record }) => record.status === 'PENDING' && record.held !== true,
-  release: ({ record }) => record.held === true,
+  release: ({ record }) => record.status === 'PENDING' && record.held === true,
   move: ({ record }) => record.status === 'PENDING',
 };
 

@@ -128,7 +128,10 @@ describe('renderQueue', () => {
       aRecord(3, { status: 'FAILED', startedAt: NOW - 65_000, endedAt: NOW, message: 'exit code 1' }),
     ];
     assert.equal(
-      renderQueue(jobs, NOW, { wide: true, reason: () => 'held' }),
+      renderQueue(jobs, NOW, {
+        wide: true,
+        reason: ({ status }) => (status === 'PENDING' ? 'held' : undefined),
+      }),
       [
         'ID  NAME  USER   SUBMITTED    STARTED      STATUS   DURATION  RESOURCES   NODES       REASON',
         '3   job3  alice  10 mins ago  1 min ago    FAILED   1m 5s     1x[V100:1]  -           exit code 1',
