@@ -7,7 +7,7 @@ import type { ReadTask } from './readTask';
 import { streamLog } from './streamLog';
 import type { LimitFlags, TaskFlags } from './taskOptions';
 import { toneOf } from './terminal';
-import { settled, until, type QueueCli } from './withQueue';
+import { awayNodes, settled, until, type QueueCli } from './withQueue';
 
 /** Options of the commands that queue a job. */
 export interface RunFlags extends TaskFlags, LimitFlags {
@@ -130,14 +130,18 @@ export async function started(cli: QueueCli, cluster: string, ids: readonly numb
     );
 }
 
-/** It runs, or will be started: its node does that, only a client can, or it is held. */
-function isOnItsWay({ queue }: QueueCli, cluster: string, id: number): boolean {
+/** It runs, or will be started: its node does that, only a client can, or it is held; or it cannot be, its nodes being away. */
+function isOnItsWay(cli: QueueCli, cluster: string, id: number): boolean {
+  const { queue } = cli;
   const { record, reason } = queue.job(cluster, id);
   if (record.status !== 'PENDING') return record.status !== 'SETTING_UP';
   if (record.held === true) return true;
   // Where only a client can start it, one that starts next, or whose nodes have yet to be heard from, is not there yet.
   const undecided = reason?.kind === 'nodes' && unsettled(queue.view(cluster)).length > 0;
-  return reason?.alone === true || (reason?.alone === false && reason.kind !== 'starting' && !undecided);
+  if (reason?.alone === true || (reason?.alone === false && reason.kind !== 'starting' && !undecided))
+    return true;
+  const away = awayNodes(cli, cluster).map(({ name }) => name);
+  return reason?.waitsFor !== undefined && reason.waitsFor.every((name) => away.includes(name));
 }
 
 /** Goes only when the job runs, or waits for what others have: there may be no other process that would start it. */

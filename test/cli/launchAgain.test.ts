@@ -119,6 +119,12 @@ describe('cq after a launch that failed, and after one that did not', function (
       unplaced.stderr,
       /~\/data\.txt was not placed on node-a: .*refused the connection.*\. Nothing was queued$/m,
     );
+    const queued = await cq.run('exec', 'mine', '-d', '--', 'true');
+    assert.equal(queued.code, 0);
+    assert.match(
+      queued.stderr,
+      /waiting for node-a: .*refused the connection.*\. It starts while VS Code or some cq is open/,
+    );
     await away.start();
     const synced = await cq.run('exec', 'mine', 'c.yaml', '--sync-mounts');
     assert.deepEqual([synced.code, synced.stdout], [0, 'more rows'], synced.stderr);
