@@ -427,7 +427,7 @@ describe('cq with limits', function () {
     assert.match(late.stderr, /job 1 FAILED after (< )?\ds: ended after its time limit of 1s/);
     const tried = await cq.run('exec', 'local', '--retries', '3', '--', '[ $CLUSTER_QUEUE_TRY = 2 ]');
     assert.equal(tried.code, 0, tried.stderr);
-    assert.equal(tried.stdout, 'cluster-queue: exit code 1; try 2 of 4 in 1 s\n');
+    assert.equal(tried.stdout, '[cluster-queue] exit code 1; try 2 of 4 in 1 s\n');
     const { stdout } = await cq.run('queue', 'local', '--wide');
     assert.match(stdout, / DURATION +TRY +LIMIT +RESOURCES +NODES +REASON\n2 .* 2\/4 +- .*\n1 .* - +1s /);
     const jobs = (JSON.parse((await cq.run('queue', '--json')).stdout) as Record<string, object[]>).local;

@@ -47,7 +47,7 @@ describe('time limits and retries', function () {
     );
     const record = await world.ended('c', id);
     assert.deepEqual([record.status, record.tries, record.message], ['SUCCEEDED', 2, undefined]);
-    assert.equal(await world.log('c', id), '1\ncluster-queue: exit code 3; try 2 of 3 in 1 s\n2\n');
+    assert.equal(await world.log('c', id), '1\n[cluster-queue] exit code 3; try 2 of 3 in 1 s\n2\n');
     const again = await world.engine.runAgain('c', id, 'me');
     assert.deepEqual([again.spec.timeoutS, again.spec.retries, again.tries], [3600, 2, undefined]);
     assert.equal((await world.ended('c', again.id)).tries, 2);

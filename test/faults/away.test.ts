@@ -230,7 +230,7 @@ describe('a queue whose laptop is closed', function () {
         const lines = Ledger.log(record.id, before.id > one.nodes.length ? LINES : 0);
         const log = await world.log('c', record.id);
         if (kind === 'retried')
-          assert.equal(log, `${lines}cluster-queue: exit code 4; try 2 of 2 in 1 s\n${lines}`);
+          assert.equal(log, `${lines}[cluster-queue] exit code 4; try 2 of 2 in 1 s\n${lines}`);
         else assert.equal(log, lines);
       }
       await noneLeft(world.nodes.dir);

@@ -79,6 +79,10 @@ for (const { file, env, name } of AGENT_WAYS) {
       })
         .split('\n')
         .filter((line) => line !== '');
+    /** The supervisor goes on for a moment after it has told the end. */
+    const nothingOf = async (uuid: string): Promise<void> => {
+      while (processesOf(uuid).length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    };
     /** The command line of a process, by a file of it in /proc. */
     const commandOf = (file: string): string => {
       try {
@@ -273,7 +277,7 @@ for (const { file, env, name } of AGENT_WAYS) {
     it('leaves nothing of a time limit that was not needed', async () => {
       const uuid = await start('echo quick', { timeoutS: 4321 });
       assert.equal((await event(uuid, 'ended')).how, 'exit');
-      while (processesOf(uuid).length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      await nothingOf(uuid);
     });
 
     it('runs a failed job again on the devices it holds, and tells each try', async () => {
@@ -289,7 +293,7 @@ for (const { file, env, name } of AGENT_WAYS) {
       assert.deepEqual([code, number], [0, 3]);
       assert.equal(
         await log(uuid),
-        'try 1\ncluster-queue: exit code 4; try 2 of 4 in 1 s\ntry 2\ncluster-queue: exit code 4; try 3 of 4 in 2 s\ntry 3',
+        'try 1\n[cluster-queue] exit code 4; try 2 of 4 in 1 s\ntry 2\n[cluster-queue] exit code 4; try 3 of 4 in 2 s\ntry 3',
       );
       const state = (await session.query([uuid])).get(uuid);
       assert.equal(state?.state === 'ended' && state.try, 3);
@@ -315,7 +319,7 @@ for (const { file, env, name } of AGENT_WAYS) {
       });
       const { how, try: number } = await event(again, 'ended');
       assert.deepEqual([how, number], ['exit', 2]);
-      assert.equal(await log(again), 'cluster-queue: exit code 137 for want of memory; try 2 of 2 in 1 s\n');
+      assert.equal(await log(again), '[cluster-queue] exit code 137 for want of memory; try 2 of 2 in 1 s\n');
     });
 
     it('is cancelled at once between two tries', async () => {
@@ -381,7 +385,7 @@ for (const { file, env, name } of AGENT_WAYS) {
       await session.go(uuid, 3);
       const { code, try: number } = await event(uuid, 'ended');
       assert.deepEqual([code, number], [0, 3]);
-      assert.equal(await log(uuid), 'try 2\ncluster-queue: another rank failed; try 3 of 4 in 2 s\ntry 3\n');
+      assert.equal(await log(uuid), 'try 2\n[cluster-queue] another rank failed; try 3 of 4 in 2 s\ntry 3\n');
     });
 
     it('stages a job once, and gives it back whatever its place is called by now', async () => {
@@ -491,7 +495,7 @@ for (const { file, env, name } of AGENT_WAYS) {
       const uuid = await start(`trap 'trap - TERM; kill 0' EXIT\nsleep 300 &\necho said; exit 3`);
       assert.equal((await event(uuid, 'ended')).how, 'exit');
       assert.equal(await log(uuid), 'said\n');
-      assert.deepEqual(processesOf(uuid), []);
+      await nothingOf(uuid);
     });
 
     it('finds GPUs, cpus and its own address', async () => {

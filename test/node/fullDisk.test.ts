@@ -54,7 +54,7 @@ for (const { file, env, name } of AGENT_WAYS) {
       transport.close();
       const log = Buffer.concat(parts).toString('latin1');
       const all = Array.from({ length: LINES }, (_, index) => `line ${index + 1} of the log\n`).join('');
-      const notice = /\ncluster-queue: the log could not be written [^\n]*: lines are missing here\n/;
+      const notice = /\n\[cluster-queue\] the log could not be written [^\n]*: lines are missing here\n/;
       const [before = '', rest, ...more] = log.split(notice);
       assert.deepEqual(more, [], 'the disk was full once');
       assert.ok(all.startsWith(before));

@@ -156,7 +156,7 @@ for (const { file, env, name } of AGENT_WAYS) {
       const last = `line ${String(LINES / 4 - 1).padStart(9, '0')}\n`;
       assert.match(
         text,
-        new RegExp(`${last}cluster-queue: exit code 1; try 2 of 2 in 0 s\nline 000000000\n`),
+        new RegExp(`${last}\\[cluster-queue\\] exit code 1; try 2 of 2 in 0 s\nline 000000000\n`),
       );
       assert.ok(text.endsWith(last));
     });

@@ -220,7 +220,7 @@ sub copy_workdir {
   run('rm', '-rf', "$JOB/workdir");
   return 1 if quietly('cp', '-Rp', $tree, "$JOB/workdir");
   my $said = first_lines("$JOB/rc.log", 5);
-  put(newest_part($JOB), "cluster-queue: the workdir could not be copied for this job:\n$said", '>>');
+  put(newest_part($JOB), "[cluster-queue] the workdir could not be copied for this job:\n$said", '>>');
   return 0;
 }
 

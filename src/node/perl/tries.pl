@@ -119,7 +119,7 @@ sub run_try {
   elsif (!$shell || !began($shell)) {
     $HOW = 'rc';
     my $words = $shell ? all_of($shell->{said}) : '';
-    put(newest_part($JOB), "cluster-queue: ~/.bashrc ended the shell (exit code $CODE) before the task began. It said:\n$words", '>>');
+    put(newest_part($JOB), "[cluster-queue] ~/.bashrc ended the shell (exit code $CODE) before the task began. It said:\n$words", '>>');
     # What `exec zsh` made of it may have ended well, but no line of the task has run.
     $CODE ||= 1;
   }
@@ -217,7 +217,7 @@ sub next_try {
   for (my $n = 1; $n < $TRY && $pause < 300; $n++) { $pause *= 2 }
   $pause = 300 if $pause > 300;
   my $poke = fifo("$JOB/pause");
-  my $line = "cluster-queue: $why; try " . ($TRY + 1) . ' of ' . ($RETRIES + 1) . " in $pause s\n";
+  my $line = "[cluster-queue] $why; try " . ($TRY + 1) . ' of ' . ($RETRIES + 1) . " in $pause s\n";
   # What the task wrote last may have no line break.
   my $log = newest_part($JOB);
   $line = "\n$line" if unfinished_line($log);

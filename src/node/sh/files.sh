@@ -9,7 +9,7 @@ copy_workdir() {
   rm -rf "$JOB/workdir"
   cp -Rp "$WORK/$SNAPSHOT" "$JOB/workdir" 2>"$JOB/rc.log" && return
   true >"$JOB/began"
-  { echo "cluster-queue: the workdir could not be copied for this job:"; head -n 5 "$JOB/rc.log"; } >>"$JOB/run.log" 2>&1
+  { echo "[cluster-queue] the workdir could not be copied for this job:"; head -n 5 "$JOB/rc.log"; } >>"$JOB/run.log" 2>&1
   return 1
 }
 

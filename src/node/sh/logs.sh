@@ -60,7 +60,7 @@ keep_log() {
         sleep 1
       done
       rm -f "$JOB/room"
-      printf '\ncluster-queue: the log could not be written for a while (is the disk full?): lines are missing here\n' >>"$LOG"
+      printf '\n[cluster-queue] the log could not be written for a while (is the disk full?): lines are missing here\n' >>"$LOG"
     fi
   done
 }

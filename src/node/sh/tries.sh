@@ -101,7 +101,7 @@ run_try() {
   elif [ ! -e "$JOB/began" ]; then
     HOW=rc
     newest_part "$JOB"
-    printf 'cluster-queue: ~/.bashrc ended the shell (exit code %s) before the task began. It said:\n' "$CODE" >>"$LOG"
+    printf '[cluster-queue] ~/.bashrc ended the shell (exit code %s) before the task began. It said:\n' "$CODE" >>"$LOG"
     cat "$JOB/rc.log" >>"$LOG"
     # What `exec zsh` made of it may have ended well, but no line of the task has run.
     [ "$CODE" != 0 ] || CODE=1
@@ -186,7 +186,7 @@ next_try() {
   # What the task wrote last may have no line break.
   newest_part "$JOB"
   [ -z "$(tail -c 1 "$LOG")" ] || echo >>"$LOG"
-  printf 'cluster-queue: %s; try %s of %s in %s s\n' "$why" $((TRY + 1)) $((RETRIES + 1)) "$PAUSE" >>"$LOG"
+  printf '[cluster-queue] %s; try %s of %s in %s s\n' "$why" $((TRY + 1)) $((RETRIES + 1)) "$PAUSE" >>"$LOG"
   set_try $((TRY + 1))
   push "T $UUID $TRY $CODE $PAUSE"
   [ -e "$JOB/cancel" ] || [ "$PAUSE" = 0 ] || read -r -t "$PAUSE" word <&3
