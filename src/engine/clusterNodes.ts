@@ -1,6 +1,6 @@
 import type { ClusterDefinition, LaunchState, NodeDefinition, NodesChange } from '../cluster';
 import type { AgentSession, NodeEvent, NodeFacts } from '../node';
-import { afterName, type PendingReason, type Placement, type Scheduler } from '../queue';
+import { afterName, type Placement, type Scheduler } from '../queue';
 import type { Channel, Transport } from '../transport';
 import { gpuTrouble, inventoryOf } from './inventory';
 import { NodeLink, type LinkState } from './nodeLink';
@@ -323,12 +323,12 @@ export class ClusterNodes {
   }
 
   /** Says which of a running job's nodes cannot be reached; undefined when all can. */
-  away(placement: Placement | undefined): PendingReason | undefined {
+  away(placement: Placement | undefined): string | undefined {
     for (const { node } of placement?.ranks ?? []) {
       const link = this.links.get(node)?.state;
       if (link?.state !== 'down') continue;
       const why = afterName(link.message, node, this.find(node)?.destination);
-      return { kind: 'away', text: `out of touch with ${node}: ${why}`, position: 0 };
+      return `out of touch with ${node}: ${why}`;
     }
     return undefined;
   }

@@ -283,7 +283,7 @@ export class ClusterRuntime {
 
   /** Why a job waits, for its turn, or dispatched for its files; or which of its nodes is away; undefined when it runs. */
   reason(record: JobRecord): PendingReason | undefined {
-    if (record.status === 'RUNNING') return this.nodes.away(record.placement);
+    if (record.status === 'RUNNING') return this.trouble(record);
     if (record.status === 'SETTING_UP') return this.syncs.reason(record.uuid);
     if (this.starting.has(record.uuid)) return { kind: 'starting', text: 'starts next', position: 1 };
     const reason = this.waiting.reason(record.uuid, this.nodes.words());
@@ -296,6 +296,11 @@ export class ClusterRuntime {
       ...(alone === undefined ? {} : { alone }),
       text: `${reason.text}${note}${where === undefined ? '' : `; ${where}`}`,
     };
+  }
+
+  private trouble({ uuid, placement }: JobRecord): PendingReason | undefined {
+    const text = this.nodes.away(placement) ?? this.runs.get(uuid)?.trouble;
+    return text === undefined ? undefined : { kind: 'trouble', text, position: 0 };
   }
 
   /** The open session of a node, for those who follow logs. */
@@ -587,6 +592,7 @@ export class ClusterRuntime {
       update: (run, patch, urgency) => this.update(run, patch, urgency),
       released: (run, rank) => this.scheduler.release(run.record.uuid, rank),
       requeue: (run) => this.requeue(run),
+      changed: ({ record }) => this.host.changed(record),
       foreign: (node, lease, user) => this.nodes.setBusy(node, lease, user, this.busyRetryMs()),
       blame: (uuid, node, error) => this.blame(uuid, node, error),
       finished: (run) => {

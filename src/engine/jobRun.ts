@@ -35,6 +35,8 @@ export interface RunHost {
   released(run: JobRun, rank: number): void;
   /** The launch was refused and nothing of it is left: back into the queue. */
   requeue(run: JobRun): void;
+  /** What can be said of it is another. */
+  changed(run: JobRun): void;
   /** A device turned out to be another queue's. */
   foreign(node: string, lease: string, user?: string): void;
   /**
@@ -59,6 +61,8 @@ interface Rank {
   code: number | null;
   how: EndKind | 'refused' | 'lost' | 'killed' | undefined;
   cancelSent: boolean;
+  /** Its log cannot be written. */
+  unwritten: boolean;
 }
 
 /** Identity of one rank of a job on its node. */
@@ -94,6 +98,7 @@ export class JobRun {
       code: null,
       how: undefined,
       cancelSent: false,
+      unwritten: false,
     }));
     if (record.cancelling === true) this.stopping = 'user';
   }
@@ -120,6 +125,12 @@ export class JobRun {
     return this.ranks.flatMap((rank, index) => (rank.node === node && rank.state !== 'ended' ? [index] : []));
   }
 
+  /** Why it may stand still though it runs, for a person. */
+  get trouble(): string | undefined {
+    const rank = this.ranks.find(({ unwritten }) => unwritten);
+    return rank && `its log on ${rank.node} cannot be written (is the disk full?): it waits when it prints`;
+  }
+
   /** The user wants it ended. */
   cancel(): void {
     if (this.done) return;
@@ -129,7 +140,11 @@ export class JobRun {
 
   /** A node's connection broke: what it said of its ranks may hold no more, and is asked anew when it comes back. */
   detached(node: string): void {
-    for (const rank of this.ranks) if (rank.node === node && rank.state === 'ready') rank.state = 'sent';
+    for (const rank of this.ranks) {
+      if (rank.node !== node) continue;
+      if (rank.state === 'ready') rank.state = 'sent';
+      rank.unwritten = false;
+    }
   }
 
   /** The node itself says that it knows nothing of the job any more. */
@@ -160,6 +175,10 @@ export class JobRun {
       case 'ended':
         this.endTry(index, event.try);
         this.endRank(index, event.code, event.how, event.age);
+        break;
+      case 'unwritten':
+        rank.unwritten = event.unwritten;
+        this.host.changed(this);
         break;
       case 'taken':
         break;

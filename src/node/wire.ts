@@ -10,6 +10,7 @@
  *   `R UUID TRY`                                       a gang's rank holds its devices and waits for `go`
  *   `T UUID TRY CODE PAUSE`                            a try ended with CODE; TRY begins in PAUSE seconds, or with its gang
  *   `B UUID DEVICE USER`                               the launch was refused: somebody else has the device
+ *   `W UUID 1`, `W UUID 0`                             the log cannot be written just now; it can again
  *   `X UUID CODE AGE HOW TRY TAKEN…`                   the last process of the job is gone; HOW: see `EndKind`;
  *                                                      TAKEN, as in G: staged jobs that were started in its place
  *   `G UUID:DEVICES:ALTERNATIVE`                       a staged job was started; DEVICES with commas between, or `-`
@@ -87,6 +88,8 @@ export type NodeEvent =
       /** Staged jobs that were started on what it had. */
       readonly next: readonly StagedStart[];
     }
+  /** The log cannot be written just now, and the job waits when it prints; said again every minute. Or it can again. */
+  | { readonly kind: 'unwritten'; readonly uuid: string; readonly unwritten: boolean }
   /** A staged job was started. */
   | { readonly kind: 'taken'; readonly uuid: string; readonly taken: Taken };
 
@@ -227,6 +230,8 @@ export function parseEvent(words: readonly string[]): NodeEvent | undefined {
         try: whole(words[5]),
         next: words.slice(6).map(stagedStart),
       };
+    case 'W':
+      return { kind: 'unwritten', uuid, unwritten: words[2] === '1' };
     case 'G':
       return { kind: 'taken', ...stagedStart(uuid) };
     default:

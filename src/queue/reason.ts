@@ -13,9 +13,9 @@ export interface PendingReason {
   /**
    * `held`: by its user; `starting`: it fits, the next plan starts it; `resources`: others use what it needs;
    * `nodes`: nodes it needs are down or draining; `never`: no node left can ever host it; `files`: it is dispatched, and its
-   * files are on their way; `away`: it runs as far as is known, and a node of it cannot be reached.
+   * files are on their way; `trouble`: it runs, and a node of it cannot be reached, or not keep its log.
    */
-  readonly kind: 'held' | 'starting' | 'resources' | 'nodes' | 'never' | 'files' | 'away';
+  readonly kind: 'held' | 'starting' | 'resources' | 'nodes' | 'never' | 'files' | 'trouble';
   /**
    * Whether the job starts also while no client is on: it is staged on its node. False when only a client can start it;
    * absent when that is not decided yet.
@@ -23,7 +23,7 @@ export interface PendingReason {
   readonly alone?: boolean;
   /** For a person, without capital and full stop. */
   readonly text: string;
-  /** Place in the queue, 1 for the next; 0 with `files` and `away`. */
+  /** Place in the queue, 1 for the next; 0 with `files` and `trouble`. */
   readonly position: number;
   /** With `resources`: what is short on the node that is closest to hosting it; memory in MiB. */
   readonly missing?: Missing;

@@ -385,7 +385,7 @@ export function jobTooltip({ record, reason }: JobView, now: number): vscode.Mar
     rows.push([l10n.t('After'), record.afterIds.map((id) => l10n.t('job {0}', id)).join(', ')]);
   if (reason) {
     const place = reason.position === 0 ? '' : ` (${l10n.t('place {0}', reason.position)})`;
-    rows.push([reason.kind === 'away' ? l10n.t('Runs') : l10n.t('Waits'), `${reason.text}${place}`]);
+    rows.push([reason.kind === 'trouble' ? l10n.t('Runs') : l10n.t('Waits'), `${reason.text}${place}`]);
   }
   if (record.startedAt !== undefined)
     rows.push([l10n.t('Ran'), duration((record.endedAt ?? now) - record.startedAt)]);

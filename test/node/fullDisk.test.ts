@@ -43,6 +43,10 @@ for (const { file, env, name } of AGENT_WAYS) {
         prompter: undefined,
       });
       const session = await AgentSession.open(await transport.exec(SESSION_COMMAND));
+      const unwritten: boolean[] = [];
+      session.onEvent = (event) => {
+        if (event.kind === 'unwritten' && event.uuid === uuid) unwritten.push(event.unwritten);
+      };
       const uuid = randomUUID();
       const use = { cpus: 0, kib: 0, units: 0, devices: [], alternative: 0 };
       await session.start({ uuid, leases: [], graceS: 1, hold: false, env: '', run: FILL, use });
@@ -52,6 +56,7 @@ for (const { file, env, name } of AGENT_WAYS) {
       );
       session.close();
       transport.close();
+      assert.deepEqual(unwritten, [true, false]);
       const log = Buffer.concat(parts).toString('latin1');
       const all = Array.from({ length: LINES }, (_, index) => `line ${index + 1} of the log\n`).join('');
       const notice = /\n\[cluster-queue\] the log could not be written [^\n]*: lines are missing here\n/;

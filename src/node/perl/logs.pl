@@ -42,7 +42,7 @@ sub end_keeper {
   undef $KEEPER;
 }
 
-# Appends all that comes to the log, part after part (sh/logs.sh), and goes on while the disk is full.
+# Appends all that comes to the log, part after part (sh/logs.sh). While the disk is full it waits, and says so every minute.
 sub keep_log {
   my ($from) = @_;
   my ($limit, $dot) = words_of("$ROOT/limit");
@@ -60,11 +60,16 @@ sub keep_log {
       ($log, $at, $size) = open_part("$JOB/run.log.$at");
       push_line("P $UUID");
     }
-    my $done = 0;
+    my ($done, $waits) = (0, 0);
     while ($done < $count) {
       my $written = syswrite($log, $bytes, $count - $done, $done);
-      if (defined $written) { $done += $written } elsif ($! != 4) { pause(1) }
+      if (defined $written) { $done += $written }
+      elsif ($! != 4) {
+        push_line("W $UUID 1") unless $waits++ % 60;
+        pause(1);
+      }
     }
+    push_line("W $UUID 0") if $waits;
     $size += $count;
   }
 }

@@ -55,11 +55,15 @@ keep_log() {
       [ "$size" -lt "$PART" ] || next_part
     else
       # What dd had read is gone: it reads no more before there is room for all that it may read at once, and the job waits.
+      waits=0
       until dd if=/dev/zero of="$JOB/room" bs=65536 count=1; do
         rm -f "$JOB/room"
+        [ $((waits % 60)) != 0 ] || push "W $UUID 1"
+        waits=$((waits + 1))
         sleep 1
       done
       rm -f "$JOB/room"
+      [ "$waits" = 0 ] || push "W $UUID 0"
       printf '\n[cluster-queue] the log could not be written for a while (is the disk full?): lines are missing here\n' >>"$LOG"
     fi
   done

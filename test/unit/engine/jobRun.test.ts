@@ -22,8 +22,9 @@ describe('the run of a gang', () => {
   let went: string[];
   let patches: JobPatch[];
   let requeued: number;
+  let changes: number;
   beforeEach(() => {
-    requeued = 0;
+    requeued = changes = 0;
     went = [];
     patches = [];
     const session = (node: string): AgentSession =>
@@ -53,6 +54,7 @@ describe('the run of a gang', () => {
       },
       released: nothing,
       requeue: () => requeued++,
+      changed: () => changes++,
       foreign: nothing,
       blame: () => undefined,
       finished: nothing,
@@ -112,6 +114,21 @@ describe('the run of a gang', () => {
       run.record.message,
       'rank 1 (b) was cut off when the others began, and gave its devices back',
     );
+  });
+
+  it('says which node cannot write its log, until it can, or is asked anew', () => {
+    const full = { kind: 'unwritten', uuid: 'u-1', unwritten: true } as const;
+    assert.equal(run.trouble, undefined);
+    run.event(1, full);
+    assert.match(String(run.trouble), /^its log on b cannot be written/);
+    run.event(1, { ...full, unwritten: false });
+    assert.equal(run.trouble, undefined);
+    assert.equal(changes, 2);
+    run.event(1, full);
+    run.detached('a');
+    assert.notEqual(run.trouble, undefined);
+    run.detached('b');
+    assert.equal(run.trouble, undefined);
   });
 
   it('waits again when an engine that is gone had called it off', async () => {
