@@ -20,10 +20,13 @@ export function explain(
     const why = /too many/i.test(error.message)
       ? ' It allows fewer attempts (MaxAuthTries) than there are keys: set IdentitiesOnly and one IdentityFile.'
       : '';
+    const files = options.loginMethods.includes('publickey')
+      ? filesWords(options.identityFiles)
+      : 'not used, by PubkeyAuthentication or PreferredAuthentications';
     return new ConnectError(
       'refused-key',
       node,
-      `${node} refused to log in ${options.user} (tried: ${offered}; identity files: ${filesWords(options.identityFiles)}).${why} Check User and IdentityFile of this host in the ssh config, and that "ssh ${node}" works in a terminal`,
+      `${node} refused to log in ${options.user} (tried: ${offered}; identity files: ${files}).${why} Check User and IdentityFile of this host in the ssh config, and that "ssh ${node}" works in a terminal`,
       false,
     );
   }

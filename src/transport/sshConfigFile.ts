@@ -7,6 +7,10 @@ import { ConnectError } from './transport';
 
 /** As in OpenSSH (readconf.c, READCONF_MAX_DEPTH is 16); a file that includes itself ends there. */
 const DEEPEST_INCLUDE = 16;
+/** Old names of options (readconf.c), which `ssh -G` tells by the new ones. */
+const RENAMED: Readonly<Record<string, string>> = {
+  challengeresponseauthentication: 'kbdinteractiveauthentication',
+};
 
 /** Names a person gave to hosts in the ssh config (no wildcards), Include followed, in the order of the file. */
 export async function configuredHosts(configFile: string | undefined): Promise<string[]> {
@@ -72,7 +76,7 @@ export async function parsedOptions(
     throw new ConnectError('config', host, `cannot read the ssh config for ${host}: ${words}`, false);
   }
   const lines = Object.entries(computed).flatMap(([name, value]) => {
-    const key = name.toLowerCase();
+    const key = RENAMED[name.toLowerCase()] ?? name.toLowerCase();
     const values = Array.isArray(value) ? value : [value];
     // Only these may be given several times; the others are one line of several words.
     if (key === 'identityfile' || key === 'certificatefile')
