@@ -32,6 +32,13 @@ export function explain(
   }
   if (error.level === 'protocol' && /lost before handshake/i.test(error.message))
     return unreachable(droppedWords(node, options));
+  if (/no matching host key/i.test(error.message))
+    return new ConnectError(
+      'config',
+      node,
+      `${node} (${address}) has no host key of a kind that HostKeyAlgorithms of the ssh config allows. Add its kind there; "ssh ${node}" in a terminal says what it offers`,
+      false,
+    );
   switch (error.code) {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

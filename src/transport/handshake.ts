@@ -29,6 +29,7 @@ export async function logIn(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const keyring = context.prompter && keyringOf(context.prompter);
+  const serverHostKey = serverHostKeys(node, known, options);
   const clock = new Clock(connectLimit(options));
   let over = false;
   let failed = false;
@@ -135,7 +136,7 @@ export async function logIn(
       ...keepalive(options),
       authHandler: auth.handler as NonNullable<ConnectConfig['authHandler']>,
       // Every server has no compression (RFC 4253, 6.2): what ssh2 inflates shares memory that `letGo` would take.
-      algorithms: { ...serverHostKeys(known.knownTypes()), compress: ['none'] },
+      algorithms: { serverHostKey, compress: ['none'] },
       hostVerifier: verifyHost,
     });
   });

@@ -41,6 +41,8 @@ export interface SshOptions {
   /** A file of keys that are not to be trusted. */
   readonly revokedHostKeys?: string;
   readonly hashKnownHosts: boolean;
+  /** Host keys that are asked for, the first first; undefined: the default. */
+  readonly hostKeyAlgorithms?: readonly string[];
   readonly hostKeyAlias?: string;
   readonly strictHostKeyChecking: 'yes' | 'no' | 'accept-new' | 'ask';
   /** The address of this machine that connections are made from. */
@@ -130,6 +132,7 @@ export async function sshOptions(
   const ownKnownHosts = paths(words(one('userknownhostsfile') ?? '~/.ssh/known_hosts'));
   const revokedHostKeys = value('revokedhostkeys');
   const bindAddress = value('bindaddress');
+  const hostKeyAlgorithms = one('hostkeyalgorithms')?.split(',');
   return {
     host: tokens.host,
     port: tokens.port,
@@ -159,6 +162,7 @@ export async function sshOptions(
     ...(revokedHostKeys === undefined ? {} : { revokedHostKeys: file(revokedHostKeys) }),
     ...(identityAgent === undefined ? {} : { identityAgent }),
     ...(proxyCommand === undefined ? {} : { proxyCommand: expandTokens(proxyCommand, tokens) }),
+    ...(hostKeyAlgorithms === undefined ? {} : { hostKeyAlgorithms }),
     ...(hostKeyAlias === undefined ? {} : { hostKeyAlias }),
   };
 }
