@@ -155,11 +155,7 @@ function keepalive({
 
 async function withProxyWords(error: Error & { level?: string }, carrier: Carrier): Promise<Error> {
   if (error.level === 'client-authentication') return error;
-  // A proxy that lives on has nothing to do with it.
-  const words = await Promise.race([
-    carrier.lastWords(),
-    new Promise<string>((resolve) => setTimeout(resolve, 300, '').unref()),
-  ]);
+  const words = await carrier.lastWords();
   return words === '' ? error : Object.assign(new Error(`the ProxyCommand said: ${words}`), { level: '' });
 }
 
