@@ -47,11 +47,20 @@ export const terminalPrompter: Prompter = {
   passphrase: (file, node) => askSecret(`Passphrase of ${file} (to log in to ${node}): `),
   password: (user, node) => askSecret(`Password of ${user} on ${node}: `),
   answer: (node, question, echo) => askLine(`${node} asks: ${question} `, !echo),
-  trustHost: (node, keyType, fingerprint) =>
-    confirm(
-      `${node} is a machine this one has not met. Its ${keyType} key has the fingerprint ${fingerprint}. Trust it?`,
-    ),
+  trustHost: askTrust,
 };
+
+/** As `ssh` asks it: what is neither yes, no nor the fingerprint, as the host's owner gave it, is asked again. */
+async function askTrust(node: string, keyType: string, fingerprint: string): Promise<boolean> {
+  let question = `${node} is a machine this one has not met. Its ${keyType} key has the fingerprint ${fingerprint}. Trust it? [y/N/fingerprint] `;
+  for (;;) {
+    const answer = (await askLine(question, false))?.trim() ?? '';
+    if (/^y(es)?$/i.test(answer) || answer === fingerprint) return true;
+    if (/^(no?)?$/i.test(answer)) return false;
+    const why = answer.startsWith('SHA256:') ? 'That is not the fingerprint of its key. ' : '';
+    question = `${why}Please type yes, no or the fingerprint: `;
+  }
+}
 
 async function askSecret(question: string): Promise<Given | undefined> {
   const text = await askLine(question, true);

@@ -20,15 +20,25 @@ export function explain(
     const why = /too many/i.test(error.message)
       ? ' It allows fewer attempts (MaxAuthTries) than there are keys: set IdentitiesOnly and one IdentityFile.'
       : '';
+    const files = options.loginMethods.includes('publickey')
+      ? filesWords(options.identityFiles)
+      : 'not used, by PubkeyAuthentication or PreferredAuthentications';
     return new ConnectError(
       'refused-key',
       node,
-      `${node} refused to log in ${options.user} (tried: ${offered}; identity files: ${filesWords(options.identityFiles)}).${why} Check User and IdentityFile of this host in the ssh config, and that "ssh ${node}" works in a terminal`,
+      `${node} refused to log in ${options.user} (tried: ${offered}; identity files: ${files}).${why} Check User and IdentityFile of this host in the ssh config, and that "ssh ${node}" works in a terminal`,
       false,
     );
   }
   if (error.level === 'protocol' && /lost before handshake/i.test(error.message))
     return unreachable(droppedWords(node, options));
+  if (/no matching host key/i.test(error.message))
+    return new ConnectError(
+      'config',
+      node,
+      `${node} (${address}) has no host key of a kind that HostKeyAlgorithms of the ssh config allows. Add its kind there; "ssh ${node}" in a terminal says what it offers`,
+      false,
+    );
   switch (error.code) {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

@@ -29,6 +29,7 @@ export async function logIn(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const keyring = context.prompter && keyringOf(context.prompter);
+  const serverHostKey = serverHostKeys(node, known, options);
   const clock = new Clock(connectLimit(options));
   let over = false;
   let failed = false;
@@ -135,7 +136,7 @@ export async function logIn(
       ...keepalive(options),
       authHandler: auth.handler as NonNullable<ConnectConfig['authHandler']>,
       // Every server has no compression (RFC 4253, 6.2): what ssh2 inflates shares memory that `letGo` would take.
-      algorithms: { ...serverHostKeys(known.knownTypes()), compress: ['none'] },
+      algorithms: { serverHostKey, compress: ['none'] },
       hostVerifier: verifyHost,
     });
   });
@@ -154,11 +155,7 @@ function keepalive({
 
 async function withProxyWords(error: Error & { level?: string }, carrier: Carrier): Promise<Error> {
   if (error.level === 'client-authentication') return error;
-  // A proxy that lives on has nothing to do with it.
-  const words = await Promise.race([
-    carrier.lastWords(),
-    new Promise<string>((resolve) => setTimeout(resolve, 300, '').unref()),
-  ]);
+  const words = await carrier.lastWords();
   return words === '' ? error : Object.assign(new Error(`the ProxyCommand said: ${words}`), { level: '' });
 }
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import type { Algorithms, ServerHostKeyAlgorithm } from 'ssh2';
+import { algorithmsFor, type HostKeyAlgorithm } from './hostKeyAlgorithms';
 import type { Keyring } from './keyring';
-import { fingerprint, HOST_KEY_TYPES, keyType, KnownHosts, type KnownKey } from './knownHosts';
+import { fingerprint, keyType, KnownHosts, type KnownKey } from './knownHosts';
 import { NeedsOpenSsh } from './explain';
 import type { SshOptions } from './sshOptions';
 import { ConnectError } from './transport';
@@ -17,16 +17,19 @@ export function knownHostsOf(options: SshOptions): Promise<KnownHosts> {
   );
 }
 
-/** Asks the server for a key of a type we know it by, as OpenSSH does; otherwise a second key type looks like an attack. */
-export function serverHostKeys(known: readonly string[]): Pick<Algorithms, 'serverHostKey'> {
-  const namesOf = (type: string): string[] =>
-    type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type];
-  const names = known.flatMap(namesOf);
-  const supported = HOST_KEY_TYPES.flatMap(namesOf);
-  const first = supported.filter((name) => names.includes(name));
-  if (first.length === 0) return {};
-  const others = supported.filter((name) => !names.includes(name));
-  return { serverHostKey: [...first, ...others] as ServerHostKeyAlgorithm[] };
+/**
+ * The host keys that a server is asked for.
+ * @throws NeedsOpenSsh when the config wants only such as ssh2 has not
+ */
+export function serverHostKeys(node: string, known: KnownHosts, options: SshOptions): HostKeyAlgorithm[] {
+  const names = algorithmsFor(known.knownTypes(), options.hostKeyAlgorithms);
+  if (names.length > 0) return names;
+  throw new NeedsOpenSsh(
+    'config',
+    node,
+    `HostKeyAlgorithms of the ssh config for ${node} has no algorithm that is known here (${options.hostKeyAlgorithms?.join(', ') || 'none'}); add ssh-ed25519 or another plain one`,
+    false,
+  );
 }
 
 /**

@@ -5,7 +5,7 @@ import path from 'node:path';
 /**
  * Types of host keys that a server can be asked for. Keys of others say nothing of one that it offers.
  */
-export const HOST_KEY_TYPES = [
+const HOST_KEY_TYPES = [
   'ssh-ed25519',
   'ecdsa-sha2-nistp256',
   'ecdsa-sha2-nistp384',

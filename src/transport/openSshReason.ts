@@ -6,7 +6,10 @@ export async function openSshReason(
   options: SshOptions,
   offered: readonly string[],
 ): Promise<string | undefined> {
-  if (offered.includes('gssapi-with-mic') && options.gssapi) return 'GSSAPI (Kerberos)';
+  const { loginMethods } = options;
+  if (offered.includes('gssapi-with-mic') && loginMethods.includes('gssapi-with-mic'))
+    return 'GSSAPI (Kerberos)';
+  if (!loginMethods.includes('publickey')) return undefined;
   if (offered.length > 0 && !offered.includes('publickey')) return undefined;
   if (options.pkcs11) return 'a PKCS#11 token';
   if (options.certificateFiles.length > 0) return 'a certificate';

@@ -1,12 +1,19 @@
 import { spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { explain } from './explain';
+import type { Keyring } from './keyring';
 import type { SshOptions } from './sshOptions';
 import { gatherWrites, tcpSocket } from './tcp';
 import { ConnectError } from './transport';
 
 // A busy login node on another continent: the time for TCP, and again for key exchange and authentication.
 const CONNECT_TIMEOUT_MS = 20_000;
+/** sshd's LoginGraceTime: nobody has longer to answer. */
+const ANSWER_MS = 120_000;
+/** The `ssh` that a ProxyCommand begins with. */
+const BY_SSH = /^\s*(?:exec\s+)?(?:\S*\/)?ssh(?=\s)/;
+/** What `ssh` says when a question might have helped. */
+const UNASKED = /Permission denied|Host key verification failed/;
 
 /** How long a step of connecting may take, in ms. */
 export function connectLimit(options: SshOptions): number {
@@ -16,7 +23,7 @@ export function connectLimit(options: SshOptions): number {
 /** What ssh2 talks over, and what its other side said when it is a command. */
 export interface Carrier {
   readonly stream: Duplex;
-  /** The last words of a ProxyCommand on stderr, once it ended. */
+  /** The last words of a ProxyCommand on stderr, if it has ended; one that lives on has nothing to do with it. */
   lastWords(): Promise<string>;
 }
 
@@ -25,8 +32,16 @@ export function openCarrier(
   node: string,
   options: SshOptions,
   signal: AbortSignal | undefined,
+  keyring?: Keyring,
 ): Promise<Carrier> {
-  if (options.proxyCommand !== undefined) return Promise.resolve(proxy(options.proxyCommand));
+  const { proxyCommand } = options;
+  if (proxyCommand !== undefined) {
+    // `ssh` asks on the terminal by itself, past our own questions.
+    const asks = BY_SSH.test(proxyCommand) && process.stdin.isTTY && keyring?.canAsk === true;
+    return asks
+      ? sshInTurn(node, proxyCommand, options, signal, keyring)
+      : Promise.resolve(proxy(proxyCommand));
+  }
   return new Promise((resolve, reject) => {
     const socket = tcpSocket(options.host, options.port, options.bindAddress);
     const limit = connectLimit(options);
@@ -66,7 +81,41 @@ export function gaveUp(node: string): ConnectError {
   return new ConnectError('closed', node, `connecting to ${node} was given up`, true);
 }
 
-function proxy(command: string): Carrier {
+/**
+ * Two `ssh` that ask on one terminal at once share the line that is typed, and the passphrase of the second is shown. So they
+ * first run side by side and ask nothing; what is refused then is run again as it stands, one after the other.
+ */
+async function sshInTurn(
+  node: string,
+  command: string,
+  options: SshOptions,
+  signal: AbortSignal | undefined,
+  keyring: Keyring,
+): Promise<Carrier> {
+  const givenUp = (): boolean => signal?.aborted === true;
+  const attempt = async (line: string, limitMs: number): Promise<Carrier | string> => {
+    if (givenUp()) throw gaveUp(node);
+    const carrier = proxy(line);
+    const end = (): void => void carrier.stream.destroy();
+    const timer = setTimeout(end, limitMs);
+    signal?.addEventListener('abort', end, { once: true });
+    const begun = await carrier.begun();
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
+    if (givenUp()) throw gaveUp(node);
+    if (begun) return carrier;
+    end();
+    return (await carrier.lastWords()) || 'nothing';
+  };
+  let result = await attempt(command.replace(BY_SSH, '$& -o BatchMode=yes'), connectLimit(options));
+  if (typeof result === 'string' && UNASKED.test(result))
+    result = await keyring.inTurn(() => attempt(command, ANSWER_MS));
+  if (typeof result !== 'string') return result;
+  throw explain(new Error(`the ProxyCommand said: ${result}`), node, options, []);
+}
+
+/** `begun`: whether something came of it before its end. */
+function proxy(command: string): Carrier & { begun(): Promise<boolean> } {
   const windows = process.platform === 'win32';
   // `exec`, as OpenSSH does: the command takes the shell's place, and killing the child kills it.
   const child = spawn(windows ? command : `exec ${command}`, {
@@ -85,5 +134,21 @@ function proxy(command: string): Carrier {
   child.once('error', (error) => stream.destroy(error));
   stream.on('error', () => undefined);
   stream.once('close', () => child.kill());
-  return { stream, lastWords: () => ended.then(() => words.trim()) };
+  const begun = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        if (child.stdout.readableLength === 0) return;
+        child.stdout.off('readable', look);
+        resolve(true);
+      };
+      child.stdout.on('readable', look);
+      stream.once('close', () => resolve(false));
+      void ended.then(() => resolve(false));
+    });
+  const lastWords = (): Promise<string> =>
+    Promise.race([
+      ended.then(() => words.trim()),
+      new Promise<string>((resolve) => setTimeout(resolve, 300, '').unref()),
+    ]);
+  return { stream, begun, lastWords };
 }

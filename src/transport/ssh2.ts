@@ -4,6 +4,7 @@ import type { SshContext } from './context';
 import { throughDoor } from './doors';
 import { logIn } from './handshake';
 import { knownHostsOf } from './hostKeys';
+import { keyringOf } from './keyring';
 import { letGo } from './letGo';
 import { watchLife, type LifeClock } from './lifeSigns';
 import { openCarrier } from './socket';
@@ -91,7 +92,7 @@ export class Ssh2Transport implements Transport {
     const stream = await throughDoor(node, `${options.host}:${options.port}`, signal, async () => {
       const carrier = below
         ? { stream: await below.forward(options.host, options.port), lastWords: () => Promise.resolve('') }
-        : await openCarrier(node, options, signal);
+        : await openCarrier(node, options, signal, context.prompter && keyringOf(context.prompter));
       try {
         await logIn(client, carrier, { node, options, known }, context, signal);
       } catch (error) {

@@ -4,7 +4,7 @@ import type { Login } from './context';
 import type { Unasked } from './explain';
 import { Unanswered, Unopened, type Keyring } from './keyring';
 import { LoginKeys } from './loginKeys';
-import type { SshOptions } from './sshOptions';
+import type { LoginMethod, SshOptions } from './sshOptions';
 import type { Given, Prompter } from './transport';
 
 /** OpenSSH's NumberOfPasswordPrompts. */
@@ -30,7 +30,8 @@ export interface LoginHost {
 
 /**
  * The order in which we try to prove who we are, as OpenSSH does: keys of agent and files, keyboard-interactive,
- * password; each only where the server takes it. `tried` collects what was offered, for the error message.
+ * password, or as the ssh config prefers; each only where the server takes it. `tried` collects what was offered, for the
+ * error message.
  */
 export class Authentication {
   readonly tried: string[] = [];
@@ -91,42 +92,63 @@ export class Authentication {
     );
   };
 
-  private takes(method: AuthenticationType): boolean {
-    return !this.over && (this.left === null || this.left.includes(method));
+  private takes(method: LoginMethod): boolean {
+    const offered = this.left === null || this.left.some((name) => name === method);
+    return !this.over && offered && this.options.loginMethods.includes(method);
   }
 
   private async *all(): AsyncGenerator<AnyAuthMethod> {
     const username = this.options.user;
     if (this.left === null) yield { type: 'none', username };
-    if (this.takes('publickey')) yield* this.keys(username);
-    yield* this.written(username);
-    const { keyring } = this;
-    if (keyring?.canAsk !== true && this.left !== null) {
-      this.wantsPerson = this.takes('password') || this.takes('keyboard-interactive');
+    let written = false;
+    for (const method of this.options.loginMethods) {
+      // `ssh` itself does this one, see `openSshReason`.
+      if (method === 'gssapi-with-mic' || !this.takes(method)) continue;
+      if (method === 'publickey') {
+        yield* this.keys(username);
+        continue;
+      }
+      if (!written) yield* this.written(username);
+      written = true;
+      yield* this.ofPerson(method, username);
+    }
+  }
+
+  /** What only a person knows: their password, answers to questions. */
+  private async *ofPerson(
+    method: 'keyboard-interactive' | 'password',
+    username: string,
+  ): AsyncGenerator<AnyAuthMethod> {
+    if (this.keyring?.canAsk !== true) {
+      this.wantsPerson ||= this.takes(method);
       return;
     }
-    if (!keyring || this.over || !(await this.host.beforeQuestions(this.offered))) return;
-    for (let attempt = 0; attempt < ATTEMPTS && this.takes('keyboard-interactive'); attempt += 1) {
-      this.tried.push('keyboard-interactive');
-      yield {
-        type: 'keyboard-interactive',
-        username,
-        prompt: (_name, instructions, _language, prompts, finish) => {
-          if (prompts.length === 0) {
-            finish([]);
-            return;
-          }
-          void this.answers(instructions, prompts).then(finish, (error: unknown) =>
-            this.host.giveUp(error instanceof Error ? error.message : String(error)),
-          );
-        },
-      };
-    }
-    for (let attempt = 0; attempt < ATTEMPTS && this.takes('password'); attempt += 1) {
-      const password = await this.askPassword();
-      this.tried.push('password');
-      yield { type: 'password', username, password };
-    }
+    if (this.over || !(await this.host.beforeQuestions(this.offered))) return;
+    for (let attempt = 0; attempt < ATTEMPTS && this.takes(method); attempt += 1)
+      yield method === 'password' ? await this.byPassword(username) : this.interactive(username);
+  }
+
+  private async byPassword(username: string): Promise<AnyAuthMethod> {
+    const password = await this.askPassword();
+    this.tried.push('password');
+    return { type: 'password', username, password };
+  }
+
+  private interactive(username: string): AnyAuthMethod {
+    this.tried.push('keyboard-interactive');
+    return {
+      type: 'keyboard-interactive',
+      username,
+      prompt: (_name, instructions, _language, prompts, finish) => {
+        if (prompts.length === 0) {
+          finish([]);
+          return;
+        }
+        void this.answers(instructions, prompts).then(finish, (error: unknown) =>
+          this.host.giveUp(error instanceof Error ? error.message : String(error)),
+        );
+      },
+    };
   }
 
   /** The password that a file has for this host: once, also where the server asks for it interactively. */

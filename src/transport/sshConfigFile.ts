@@ -2,11 +2,16 @@ import { readdir, readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import SSHConfig from 'ssh-config';
-import { expandPath, systemFile } from './tokens';
+import { assembled } from './hostKeyAlgorithms';
+import { expandPath, globOf, systemFile } from './tokens';
 import { ConnectError } from './transport';
 
 /** As in OpenSSH (readconf.c, READCONF_MAX_DEPTH is 16); a file that includes itself ends there. */
 const DEEPEST_INCLUDE = 16;
+/** Old names of options (readconf.c), which `ssh -G` tells by the new ones. */
+const RENAMED: Readonly<Record<string, string>> = {
+  challengeresponseauthentication: 'kbdinteractiveauthentication',
+};
 
 /** Names a person gave to hosts in the ssh config (no wildcards), Include followed, in the order of the file. */
 export async function configuredHosts(configFile: string | undefined): Promise<string[]> {
@@ -43,13 +48,7 @@ export async function knowsHost(host: string, configFile: string | undefined): P
 /** As ssh_config(5) has it (PATTERNS); a pattern of all hosts says nothing of this one. */
 function matchesHost(host: string, words: readonly string[]): boolean {
   const patterns = words.map((word) => word.replace(/^"|"$/g, '')).filter((word) => word !== '*');
-  const matches = (pattern: string): boolean => {
-    const source = pattern
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.');
-    return new RegExp(`^${source}$`, 'i').test(host);
-  };
+  const matches = (pattern: string): boolean => globOf(pattern.toLowerCase()).test(host.toLowerCase());
   if (patterns.some((pattern) => pattern.startsWith('!') && matches(pattern.slice(1)))) return false;
   return patterns.some((pattern) => !pattern.startsWith('!') && matches(pattern));
 }
@@ -72,12 +71,13 @@ export async function parsedOptions(
     throw new ConnectError('config', host, `cannot read the ssh config for ${host}: ${words}`, false);
   }
   const lines = Object.entries(computed).flatMap(([name, value]) => {
-    const key = name.toLowerCase();
+    const key = RENAMED[name.toLowerCase()] ?? name.toLowerCase();
     const values = Array.isArray(value) ? value : [value];
     // Only these may be given several times; the others are one line of several words.
     if (key === 'identityfile' || key === 'certificatefile')
       return values.map((item): [string, string] => [key, item]);
-    return [[key, values.join(' ')] as [string, string]];
+    const line = values.join(' ');
+    return [[key, key === 'hostkeyalgorithms' ? assembled(line).join(',') : line] as [string, string]];
   });
   if (!lines.some(([key]) => key === 'identityfile')) {
     for (const name of ['id_ed25519', 'id_ecdsa', 'id_rsa']) lines.push(['identityfile', `~/.ssh/${name}`]);
@@ -113,12 +113,7 @@ async function withIncludes(file: string, depth: number): Promise<string> {
 async function includedFiles(word: string): Promise<string[]> {
   const full = path.resolve(path.join(os.homedir(), '.ssh'), expandPath(word));
   if (!/[*?]/.test(full)) return [full];
-  const source = path
-    .basename(full)
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  const pattern = new RegExp(`^${source}$`);
+  const pattern = globOf(path.basename(full));
   const entries = await readdir(path.dirname(full)).catch(() => []);
   return entries
     .filter((entry) => pattern.test(entry))

@@ -9,6 +9,17 @@ import { ConnectError } from './transport';
 /** How long `ssh -G` may take. */
 const CONFIG_MS = 10_000;
 
+/** ssh's own order of the ways to log in; each with the option that allows it, and that option's default. */
+const LOGIN_METHODS = [
+  ['gssapi-with-mic', 'gssapiauthentication', 'no'],
+  ['publickey', 'pubkeyauthentication', 'yes'],
+  ['keyboard-interactive', 'kbdinteractiveauthentication', 'yes'],
+  ['password', 'passwordauthentication', 'yes'],
+] as const;
+
+/** A way to log in, as PreferredAuthentications calls it. */
+export type LoginMethod = (typeof LOGIN_METHODS)[number][0];
+
 /** What the ssh config says of one host; names as in ssh_config(5), tokens and `~` resolved. */
 export interface SshOptions {
   readonly host: string;
@@ -30,6 +41,8 @@ export interface SshOptions {
   /** A file of keys that are not to be trusted. */
   readonly revokedHostKeys?: string;
   readonly hashKnownHosts: boolean;
+  /** Host keys that are asked for, the first first; undefined: the default. */
+  readonly hostKeyAlgorithms?: readonly string[];
   readonly hostKeyAlias?: string;
   readonly strictHostKeyChecking: 'yes' | 'no' | 'accept-new' | 'ask';
   /** The address of this machine that connections are made from. */
@@ -39,7 +52,8 @@ export interface SshOptions {
   /** Seconds; 0: the default. */
   readonly serverAliveInterval: number;
   readonly serverAliveCountMax: number;
-  readonly gssapi: boolean;
+  /** Ways to log in that are allowed, in the order in which they are tried. */
+  readonly loginMethods: readonly LoginMethod[];
   readonly pkcs11: boolean;
 }
 
@@ -118,6 +132,7 @@ export async function sshOptions(
   const ownKnownHosts = paths(words(one('userknownhostsfile') ?? '~/.ssh/known_hosts'));
   const revokedHostKeys = value('revokedhostkeys');
   const bindAddress = value('bindaddress');
+  const hostKeyAlgorithms = one('hostkeyalgorithms')?.split(',');
   return {
     host: tokens.host,
     port: tokens.port,
@@ -139,7 +154,7 @@ export async function sshOptions(
     connectTimeout: Number(value('connecttimeout') ?? 0) || 0,
     serverAliveInterval: Number(value('serveraliveinterval') ?? 0) || 0,
     serverAliveCountMax: Number(value('serveralivecountmax') ?? 3) || 3,
-    gssapi: one('gssapiauthentication') === 'yes',
+    loginMethods: loginMethods(one),
     pkcs11: value('pkcs11provider') !== undefined,
     ...(ownKnownHosts[0] === undefined ? {} : { ownKnownHostsFile: ownKnownHosts[0] }),
     // A name of this machine, which OpenSSH takes too, is none for a socket.
@@ -147,8 +162,18 @@ export async function sshOptions(
     ...(revokedHostKeys === undefined ? {} : { revokedHostKeys: file(revokedHostKeys) }),
     ...(identityAgent === undefined ? {} : { identityAgent }),
     ...(proxyCommand === undefined ? {} : { proxyCommand: expandTokens(proxyCommand, tokens) }),
+    ...(hostKeyAlgorithms === undefined ? {} : { hostKeyAlgorithms }),
     ...(hostKeyAlias === undefined ? {} : { hostKeyAlias }),
   };
+}
+
+function loginMethods(option: (key: string) => string | undefined): LoginMethod[] {
+  const allowed = LOGIN_METHODS.filter(
+    ([, key, otherwise]) => !/^(no|false)$/i.test(option(key) ?? otherwise),
+  );
+  const methods = allowed.map(([method]) => method);
+  const preferred = option('preferredauthentications')?.split(',');
+  return preferred?.flatMap((name) => methods.filter((method) => method === name.trim())) ?? methods;
 }
 
 /** As `ssh -i` does it: this key first, and none of the agent's that no file names. */

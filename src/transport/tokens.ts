@@ -63,3 +63,12 @@ export function expandPath(file: string, windows = process.platform === 'win32')
 export function systemFile(name: string, windows = process.platform === 'win32'): string {
   return windows ? `__PROGRAMDATA__/ssh/${name}` : `/etc/ssh/${name}`;
 }
+
+/** A pattern with `*` and `?` (ssh_config(5), PATTERNS). */
+export function globOf(pattern: string): RegExp {
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${source}$`);
+}

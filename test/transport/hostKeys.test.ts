@@ -157,4 +157,69 @@ describe('the host key of a node', function () {
     assert.equal(transport.kind, 'ssh');
     await assert.rejects(rig.connect(host(known, 'RevokedHostKeys /nowhere/at/all').name));
   });
+
+  for (const how of ['by ssh -G', 'without OpenSSH'] as const) {
+    describe(`with HostKeyAlgorithms, ${how},`, () => {
+      const before = process.env.PATH;
+      beforeEach(() => {
+        if (how === 'without OpenSSH') process.env.PATH = nodes.dir;
+      });
+      afterEach(() => void (process.env.PATH = before));
+      /** The type of the key that is written down for a host that nobody has met. */
+      const met = async (algorithms: string): Promise<string | undefined> => {
+        const lines = `StrictHostKeyChecking accept-new\n  HostKeyAlgorithms ${algorithms}`;
+        const { name, file } = host('', lines);
+        assert.equal(await rig.whoIs(name), 'node');
+        return readFileSync(file, 'utf8').split(' ')[1];
+      };
+      const ecdsa = (): string => readFileSync(`${second}.pub`, 'utf8').split(' ').slice(0, 2).join(' ');
+
+      it('is asked for by these, in their order', async () => {
+        const type = 'ecdsa-sha2-nistp256';
+        for (const algorithms of [
+          type,
+          `${type},ssh-ed25519`,
+          `^${type}`,
+          '-ssh-ed25519',
+          `sk-ssh-ed25519@openssh.com,${type}`,
+          'ecdsa-*',
+        ])
+          assert.equal(await met(algorithms), type, algorithms);
+        for (const algorithms of [`ssh-ed25519,${type}`, '^ssh-ed25519', `-${type}`, '+ssh-rsa'])
+          assert.equal(await met(algorithms), 'ssh-ed25519', algorithms);
+      });
+
+      it('has changed for ssh where a key that is not known is preferred to the known one', async () => {
+        const { name } = host(
+          `${place()} ${rig.hostKey(node)}\n`,
+          'HostKeyAlgorithms ecdsa-sha2-nistp256,ssh-ed25519',
+        );
+        await assert.rejects(rig.connect(name), /has changed/);
+      });
+
+      it('of the known type still comes first among what + and - leave', async () => {
+        for (const algorithms of ['-ecdsa-sha2-nistp521', '+ssh-rsa'])
+          assert.equal(
+            await rig.whoIs(host(`${place()} ${ecdsa()}\n`, `HostKeyAlgorithms ${algorithms}`).name),
+            'node',
+          );
+      });
+
+      it('is refused, in words, when the host has none of them, or nobody knows them', async () => {
+        const refused = (algorithms: string, words: RegExp): Promise<void> =>
+          assert.rejects(
+            rig.connect(host('', `HostKeyAlgorithms ${algorithms}`).name, { openSsh: 'absent' }),
+            words,
+          );
+        await refused(
+          'rsa-sha2-512',
+          /has no host key of a kind that HostKeyAlgorithms of the ssh config allows/,
+        );
+        await refused(
+          'sk-ssh-ed25519@openssh.com',
+          /no algorithm that is known here|no matching host key type/,
+        );
+      });
+    });
+  }
 });
