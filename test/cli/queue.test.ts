@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import path from 'node:path';
 import { haveSshd, TestNodes } from '../support/sshd';
 import { Cq } from './cq';
@@ -307,6 +309,25 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     const bad = await cq.run('check', 'node-a', 'nowhere');
     assert.equal(bad.code, 1);
     assert.match(bad.stdout, /^no {2}nowhere: .*refused the connection/m);
+  });
+
+  it('says of nodes that are added and not reached that they were added, and why', async () => {
+    const connections: Socket[] = [];
+    const silent = createServer((connection) => connections.push(connection));
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const added = await cq.run('add-node', 'mycluster', 'nowhere.invalid', `127.0.0.1:${port}`);
+    silent.close();
+    for (const connection of connections) connection.destroy();
+    assert.deepEqual([added.code, added.stdout], [0, ''], added.stderr);
+    assert.match(
+      added.stderr,
+      /^nowhere\.invalid was added, and cannot be used yet: there is no host named nowhere\.invalid/m,
+    );
+    assert.match(added.stderr, /^127\.0\.0\.1 was added, and has not answered yet: it is used as soon as/m);
+    const gone = await cq.run('remove-node', 'mycluster', 'nowhere.invalid', '127.0.0.1');
+    assert.equal(gone.code, 0, gone.stderr);
   });
 
   it('takes a cluster down with its jobs', async () => {

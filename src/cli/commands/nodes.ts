@@ -11,11 +11,15 @@ function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition
   for (const node of open.queue.view(cluster)?.nodes ?? []) {
     const { name, destination, link } = node;
     if (!added.some((one) => one.name === name)) continue;
-    if (link.state === 'down')
+    if (link.state === 'up') open.terminal.print(nodeWords(node));
+    else if (link.state === 'down')
       open.terminal.note(
         `${name} was added, and cannot be used yet: ${afterName(link.message, name, destination)}`,
       );
-    else open.terminal.print(nodeWords(node));
+    else
+      open.terminal.note(
+        `${name} was added, and has not answered yet: it is used as soon as it does (cq status ${cluster}), or take it out with: cq remove-node ${cluster} ${name}`,
+      );
   }
 }
 
