@@ -65,12 +65,13 @@ describe('cq, on a real sshd node of 4 × V100', function () {
 
   it('checks and launches the hosts of a node pool, and the same command once more', async () => {
     const pools = path.join(cq.dir, 'ssh_node_pools.yaml');
-    writeFileSync(pools, 'lab:\n  hosts: [nowhere.invalid, {ip: node-a, devices: [2, 1]}]\n');
+    writeFileSync(pools, 'lab:\n  hosts: [nowhere.invalid, {ip: node-a, devices: [2, 1]}]\nnew:\n  hosts:\n');
     cq.env.CLUSTER_QUEUE_NODE_POOLS = pools;
     const check = await cq.run('check', '--pool', 'lab');
     assert.equal(check.code, 1);
     assert.match(check.stdout, /^ok {2}node-a: 4 × V100/m);
     assert.match(check.stdout, /^no {2}nowhere.invalid: there is no host named/m);
+    assert.match(check.stderr, /^\S+ssh_node_pools\.yaml:4: The pool new has no hosts: .*mended: new\)$/m);
     const command = [
       'launch',
       '-c',
@@ -90,6 +91,10 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     assert.match(
       (await cq.run('launch', '-c', 'x', '--pool', 'lap')).stderr,
       /no node pool lap in .*known: lab/,
+    );
+    assert.match(
+      (await cq.run('check', '--pool', 'new')).stderr,
+      /^cq: \S+ssh_node_pools\.yaml:4: The pool new has no hosts/,
     );
     assert.equal((await cq.run('down', 'pooled', '-y')).code, 0);
   });

@@ -4,6 +4,7 @@ import { afterName } from '../../queue';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
 import { nodeWords } from '../nodeWords';
+import { hostsOfPool } from '../pools';
 import { awayNodes, known, LOCAL, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
 /** Says of nodes that were added what they have, or why they cannot be used; they are tried again all the same. */
@@ -103,8 +104,8 @@ export function addNodes(program: Command, cli: Cli, end: (code: number) => void
     .argument('[hosts...]', 'as you give them to ssh')
     .option('--pool <name>', 'the hosts of a pool in ~/.sky/ssh_node_pools.yaml')
     .action(async (cluster: string, hosts: string[], flags: { pool?: string }) => {
-      const { nodesOf, poolNodes, poolsFile } = await import('../../control');
-      const pooled = flags.pool === undefined ? [] : await poolNodes(poolsFile(), flags.pool);
+      const { nodesOf } = await import('../../control');
+      const pooled = flags.pool === undefined ? [] : await hostsOfPool(cli, flags.pool);
       const add = [...nodesOf(hosts), ...pooled];
       if (add.length === 0) throw new UsageError('say which machines: HOST… or --pool POOL');
       await change(cluster, [], { add });
