@@ -99,6 +99,12 @@ function overridden(cli: Cli, task: Task, flags: TaskFlags): Task {
     secrets: { ...pick(true), ...ofSecretFile, ...secrets },
   };
   const changed = ofOptions(flags, () => applyOverrides(task, overrides));
+  // As in SkyPilot, where nothing is said of it.
+  for (const key of Object.keys(envs))
+    if (Object.hasOwn(changed.secrets, key))
+      terminal.note(
+        `--env ${key}: passed over, because ${key} is a secret of the task, which goes first: give it with --secret ${key}=…`,
+      );
   const flaw = gpus === undefined ? undefined : parseAccelerator(gpus).flaw;
   if (flaw) terminal.note(`--gpus ${gpus ?? ''}: ${flaw.message}`);
   const missing = missingValues(changed);

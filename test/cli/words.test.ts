@@ -428,6 +428,21 @@ describe('the words of cq', function () {
     assert.deepEqual([given.code, given.stdout], [0, '123\n'], given.stderr);
   });
 
+  it('of exec say when a variable is a secret of the task, which goes first', async () => {
+    const task = file('secret.yaml', 'envs: {LR: 1}\nsecrets: {TOKEN: old}\nrun: echo "$TOKEN $LR"\n');
+    const given = ['--env', 'TOKEN=new', '--env', 'LR=2'];
+    const passed = await cq.run('exec', 'local', task, ...given);
+    assert.deepEqual([passed.code, passed.stdout], [0, 'old 2\n'], passed.stderr);
+    assert.match(
+      passed.stderr,
+      /^--env TOKEN: passed over, because TOKEN is a secret .*: give it with --secret TOKEN=…$/m,
+    );
+    assert.doesNotMatch(passed.stderr, /--env LR|new/);
+    const taken = await cq.run('exec', 'local', task, '--secret', 'TOKEN=new');
+    assert.deepEqual([taken.code, taken.stdout], [0, 'new 1\n'], taken.stderr);
+    assert.doesNotMatch(taken.stderr, /passed over/);
+  });
+
   for (const [shell, check] of [
     ['bash', ['-n']],
     ['zsh', ['-n']],
