@@ -391,8 +391,15 @@ describe('the words of cq', function () {
   });
 
   it('of exec are those of Bash where it cannot read the script: it runs it up to there', async () => {
-    const queued = await cq.run('exec', 'local', file('shell.yaml', 'run: |\n  echo ran\n  if\n'));
+    const task = file('shell.yaml', 'run: |\n  echo ran\n  if true\n');
+    const warned = /^\S+shell\.yaml:3:\d+: warning: Bash cannot read .* \(shell-syntax\)\n/m;
+    const queued = await cq.run('exec', 'local', task);
     assert.match(queued.stdout, /ran/, queued.stderr);
+    assert.match(queued.stderr, warned);
+    const swept = await cq.run('exec', 'local', '--repeat', '2', task);
+    assert.match(swept.stderr, warned);
+    const launched = await cq.run('launch', '-c', 'local', '--dryrun', task);
+    assert.match(launched.stderr, warned);
     const { code, stderr } = await cq.run('logs', 'local', '--sync-down', 'bad.env');
     assert.equal(code, 1);
     assert.match(
