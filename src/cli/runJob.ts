@@ -1,6 +1,6 @@
 import { userName } from '../control/home';
 import { unsettled } from '../control/waiting';
-import { duration, isFinished, type JobRecord } from '../queue';
+import { duration, isFinished, lacksWords, type JobRecord } from '../queue';
 import { EXIT, exitCodeOf } from './exitCodes';
 import { jobJson } from './json';
 import type { ReadTask } from './readTask';
@@ -40,7 +40,14 @@ export async function runJob(
     ...limitsOf(flags),
   });
   const [record] = await Promise.all([submitted, tellScripts(cli, read)]);
+  tellLacks(cli, record);
   return attend(cli, record, flags);
+}
+
+/** Says what of a job's workdir did not come along as it is here. */
+export function tellLacks({ terminal }: QueueCli, record: JobRecord | undefined): void {
+  const words = record && lacksWords(record);
+  if (words !== undefined) terminal.note(words);
 }
 
 /** Follows a job that was queued, unless told not to. Resolves to the exit code. */

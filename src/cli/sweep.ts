@@ -5,7 +5,7 @@ import { jobJson } from './json';
 import { limitsOf } from './limits';
 import { wholeNumber } from './numbers';
 import { readTask, type ReadTask } from './readTask';
-import { started, type RunFlags } from './runJob';
+import { started, tellLacks, type RunFlags } from './runJob';
 import { tellScripts } from './scripts';
 import type { SweepFlags } from './taskOptions';
 import { settled, type Cli, type QueueCli } from './withQueue';
@@ -52,7 +52,9 @@ export async function runSweep(
     ...(flags.after === undefined ? {} : { after: flags.after }),
     ...limitsOf(flags),
   });
-  const [{ id }] = await Promise.all([submitted, tellScripts(cli, read)]);
+  const [record] = await Promise.all([submitted, tellScripts(cli, read)]);
+  const { id } = record;
+  tellLacks(cli, record);
   const last = id + variants.length - 1;
   const ids = Array.from({ length: variants.length }, (_, index) => id + index);
   if (flags.json === true) {

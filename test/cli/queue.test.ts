@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import path from 'node:path';
 import { haveSshd, TestNodes } from '../support/sshd';
@@ -235,6 +236,27 @@ describe('cq, on a real sshd node of 4 × V100', function () {
       nowhere.stderr,
       /workdir \.\/code-3 does not exist: it was looked for as \S+code-3 and as \S+sub\/code-3/,
     );
+  });
+
+  it('says once what of a workdir is not sent as it is', async () => {
+    const folder = path.join(cq.dir, 'lacking');
+    mkdirSync(folder);
+    execFileSync('mkfifo', [path.join(folder, 'pipe')]);
+    symlinkSync('/nowhere/data', path.join(folder, 'data'));
+    const file = path.join(cq.dir, 'lacking.yaml');
+    writeFileSync(file, 'workdir: lacking\nsetup: "true"\nrun: ls\n');
+    const said =
+      /^workdir \S+lacking: left out, .*: pipe; links that lead out of it, .*: data -> \/nowhere\/data$/gm;
+    for (const command of [
+      ['exec', 'mycluster', file],
+      ['launch', '-c', 'mycluster', file],
+      ['exec', 'mycluster', '--repeat', '2', file],
+    ]) {
+      const { code, stdout, stderr } = await cq.run(...command);
+      assert.equal(code, 0, stderr);
+      assert.equal(stderr.match(said)?.length, 1, stderr);
+      assert.match(stdout, /^(data\n|jobs )/);
+    }
   });
 
   it('is left by Ctrl-C while the job goes on, and says how to come back', async () => {

@@ -9,7 +9,7 @@ import { EXIT } from '../exitCodes';
 import { infraOf, nodesFor, type HostFlags } from '../launchHosts';
 import type { Plan } from '../launchPlan';
 import { launchAgain } from '../nodeWords';
-import { attend, type RunFlags } from '../runJob';
+import { attend, tellLacks, type RunFlags } from '../runJob';
 import { tellScripts } from '../scripts';
 import { withLimitOptions, withTaskOptions } from '../taskOptions';
 import { withQueue, type Cli, type QueueCli } from '../withQueue';
@@ -109,6 +109,8 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
             throw withNextStep(error, open, { name: flags.cluster, wasUp }, again);
           });
           for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
+          // Both have the same workdir.
+          tellLacks(open, launched.setup ?? launched.run);
           const code = await followAll(open, [launched.setup, launched.run], flags);
           noteFailedSetup(open, launched, again);
           return code;
