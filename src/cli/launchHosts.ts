@@ -2,6 +2,7 @@ import os from 'node:os';
 import type { NodeDefinition } from '../cluster';
 import type { Task } from '../task';
 import { CliError, UsageError } from './errors';
+import { hostsOfPool, hostsOfTask } from './pools';
 import { LOCAL, type QueueCli } from './withQueue';
 
 /** Options that say which machines a cluster is made of. */
@@ -25,12 +26,13 @@ export function infraOf(infra: string | undefined): { infra?: string } {
 
 /** The candidates that the options name; none when the cluster is there and they agree. */
 export async function nodesFor(
-  { queue, terminal }: QueueCli,
+  cli: QueueCli,
   flags: HostFlags,
   task: Task,
   virtual: NodeDefinition['virtual'],
 ): Promise<readonly NodeDefinition[]> {
-  const { nodesOf, nodesOfTask, otherPoolWords, poolNodes, poolsFile } = await import('../control');
+  const { nodesOf, otherPoolWords, poolsFile } = await import('../control');
+  const { queue, terminal } = cli;
   const name = flags.cluster;
   const hosts = (flags.hosts ?? '').split(/[\s,]+/);
   const nodes =
@@ -38,9 +40,9 @@ export async function nodesFor(
       ? [{ name: os.hostname(), ...(virtual === undefined ? {} : { virtual }) }]
       : flags.pool === undefined
         ? nodesOf(hosts.filter((host) => host !== ''))
-        : await poolNodes(poolsFile(), flags.pool);
+        : await hostsOfPool(cli, flags.pool);
   if (!queue.view(name)) {
-    const candidates = nodes.length > 0 ? nodes : await nodesOfTask(poolsFile(), task);
+    const candidates = nodes.length > 0 ? nodes : await hostsOfTask(cli, task);
     if (candidates.length === 0)
       throw new UsageError(
         `say which machines ${name} is made of: --hosts HOST,…, --pool POOL, --local, or infra: ssh/POOL in the file`,

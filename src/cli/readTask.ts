@@ -28,6 +28,8 @@ export interface ReadTask {
   readonly file?: string;
   /** As `SubmitOptions.folders`: the current one first, as for SkyPilot, then the one that the file is in. */
   readonly folders?: readonly string[];
+  /** The file as it was named and read. */
+  readonly source?: { readonly name: string; readonly text: string };
 }
 
 /** The task that a command line means: of a file, or of a command, with or without `--` before it. @throws CliError, UsageError */
@@ -62,6 +64,7 @@ export function readTask(cli: Cli, words: readonly string[], flags: TaskFlags): 
     task: overridden(cli, task, flags),
     file: full,
     folders: [process.cwd(), path.dirname(full)],
+    source: { name: file, text },
   };
 }
 
@@ -99,6 +102,12 @@ function overridden(cli: Cli, task: Task, flags: TaskFlags): Task {
     secrets: { ...pick(true), ...ofSecretFile, ...secrets },
   };
   const changed = ofOptions(flags, () => applyOverrides(task, overrides));
+  // As in SkyPilot, where nothing is said of it.
+  for (const key of Object.keys(envs))
+    if (Object.hasOwn(changed.secrets, key))
+      terminal.note(
+        `--env ${key}: passed over, because ${key} is a secret of the task, which goes first: give it with --secret ${key}=…`,
+      );
   const flaw = gpus === undefined ? undefined : parseAccelerator(gpus).flaw;
   if (flaw) terminal.note(`--gpus ${gpus ?? ''}: ${flaw.message}`);
   const missing = missingValues(changed);

@@ -1,9 +1,10 @@
 import { userName } from '../control/home';
 import { unsettled } from '../control/waiting';
-import { duration, isFinished, type JobRecord } from '../queue';
+import { duration, isFinished, lacksWords, type JobRecord } from '../queue';
 import { EXIT, exitCodeOf } from './exitCodes';
 import { jobJson } from './json';
 import type { ReadTask } from './readTask';
+import { tellScripts } from './scripts';
 import { streamLog } from './streamLog';
 import type { LimitFlags, TaskFlags } from './taskOptions';
 import { toneOf } from './terminal';
@@ -24,20 +25,29 @@ const START_MS = 15_000;
 export async function runJob(
   cli: QueueCli,
   cluster: string,
-  { task, ...origin }: ReadTask,
+  read: ReadTask,
   flags: RunFlags & { readonly after?: readonly number[] },
 ): Promise<number> {
   const { limitsOf } = await import('./limits');
   // Only a node that was looked at once can be known to be too small.
   if (cli.queue.view(cluster)?.nodes.some(({ usage }) => !usage)) await settled(cli, [cluster]);
-  const record = await cli.queue.submit(task, {
+  const { task, source: _source, ...origin } = read;
+  const submitted = cli.queue.submit(task, {
     cluster,
     user: userName(),
     ...origin,
     ...(flags.after === undefined ? {} : { after: flags.after }),
     ...limitsOf(flags),
   });
+  const [record] = await Promise.all([submitted, tellScripts(cli, read)]);
+  tellLacks(cli, record);
   return attend(cli, record, flags);
+}
+
+/** Says what of a job's workdir did not come along as it is here. */
+export function tellLacks({ terminal }: QueueCli, record: JobRecord | undefined): void {
+  const words = record && lacksWords(record);
+  if (words !== undefined) terminal.note(words);
 }
 
 /** Follows a job that was queued, unless told not to. Resolves to the exit code. */

@@ -5,7 +5,8 @@ import { jobJson } from './json';
 import { limitsOf } from './limits';
 import { wholeNumber } from './numbers';
 import { readTask, type ReadTask } from './readTask';
-import { started, type RunFlags } from './runJob';
+import { started, tellLacks, type RunFlags } from './runJob';
+import { tellScripts } from './scripts';
 import type { SweepFlags } from './taskOptions';
 import { settled, type Cli, type QueueCli } from './withQueue';
 import { EXIT } from './exitCodes';
@@ -37,19 +38,23 @@ export function readWanted(cli: Cli, words: readonly string[], flags: SweepRun):
 export async function runSweep(
   cli: QueueCli,
   cluster: string,
-  { task, ...origin }: Wanted['read'],
+  read: ReadTask,
   variants: readonly Variant[],
   flags: SweepRun,
 ): Promise<number> {
   const { queue, terminal } = cli;
   if (queue.view(cluster)?.nodes.some(({ usage }) => !usage)) await settled(cli, [cluster]);
-  const { id } = await queue.submitGroup(task, variants, {
+  const { task, source: _source, ...origin } = read;
+  const submitted = queue.submitGroup(task, variants, {
     cluster,
     user: userName(),
     ...origin,
     ...(flags.after === undefined ? {} : { after: flags.after }),
     ...limitsOf(flags),
   });
+  const [record] = await Promise.all([submitted, tellScripts(cli, read)]);
+  const { id } = record;
+  tellLacks(cli, record);
   const last = id + variants.length - 1;
   const ids = Array.from({ length: variants.length }, (_, index) => id + index);
   if (flags.json === true) {

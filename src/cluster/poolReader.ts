@@ -11,6 +11,8 @@ export interface Place {
 export interface Entry extends Place {
   readonly key: string;
   readonly value: Node | undefined;
+  /** The error about the same key further down. */
+  readonly again?: Problem;
 }
 
 /** Walks the mappings of a node pools file and collects what is wrong with them. */
@@ -28,17 +30,19 @@ export class PoolReader {
     return isMap(node) || isSeq(node) || isScalar(node) ? node : undefined;
   }
 
-  error(place: Place, code: string, message: string): void {
-    this.add('error', place, code, message);
+  error(place: Place, code: string, message: string): Problem {
+    return this.add('error', place, code, message);
   }
 
   warning(place: Place, code: string, message: string): void {
     this.add('warning', place, code, message);
   }
 
-  private add(severity: 'error' | 'warning', place: Place, code: string, message: string): void {
+  private add(severity: 'error' | 'warning', place: Place, code: string, message: string): Problem {
     const end = Math.min(place.end, this.length);
-    this.problems.push({ severity, code, message, start: Math.min(place.start, end), end });
+    const problem: Problem = { severity, code, message, start: Math.min(place.start, end), end };
+    this.problems.push(problem);
+    return problem;
   }
 
   /** The entries of a mapping; a key that comes again is an error, as in SkyPilot, and its first value stays. */
@@ -56,9 +60,11 @@ export class PoolReader {
       }
       const [start, end] = key.range ?? [0, 0];
       const name = typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
-      if (found.has(name)) {
+      const first = found.get(name);
+      if (first) {
         const message = `${name} is given twice. Remove one of the two.`;
-        this.error({ start, end }, 'duplicate-key', message);
+        const again = this.error({ start, end }, 'duplicate-key', message);
+        found.set(name, { again, ...first });
       } else found.set(name, { key: name, start, end, value: this.resolved(value) });
     }
     for (const entry of merged) if (!found.has(entry.key)) found.set(entry.key, entry);

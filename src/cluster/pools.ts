@@ -10,6 +10,8 @@ export interface Pool {
   readonly start: number;
   readonly end: number;
   readonly hosts: readonly PoolHost[];
+  /** The first error of those that it has: it is not to be used as it stands. */
+  readonly flaw?: Problem;
 }
 
 /** A host of a pool, with the pool's defaults filled in. */
@@ -78,14 +80,26 @@ export function parsePools(text: string): { pools: Pool[]; problems: Problem[] }
     );
     return { pools, problems: reader.problems };
   }
-  for (const entry of reader.entries(root)) {
+  const syntax = firstError(reader.problems);
+  const entries = reader.entries(root);
+  for (const entry of entries) {
+    const before = reader.problems.length;
     const pool = readPool(reader, entry);
-    if (pool) pools.push(pool);
+    const ends = Math.min(...entries.map(({ start }) => start).filter((start) => start > entry.start));
+    // What was read before a place where YAML is at a loss is as it stands in the file; what is there or below may not be.
+    const unread = syntax && syntax.start <= ends ? syntax : undefined;
+    const flaw = unread ?? entry.again ?? firstError(reader.problems.slice(before));
+    pools.push(flaw ? { ...pool, flaw } : pool);
   }
   return { pools, problems: reader.problems };
 }
 
-function readPool(reader: PoolReader, entry: Entry): Pool | undefined {
+/** The error that stands first in the file. */
+function firstError(problems: readonly Problem[]): Problem | undefined {
+  return problems.filter(({ severity }) => severity === 'error').sort((a, b) => a.start - b.start)[0];
+}
+
+function readPool(reader: PoolReader, entry: Entry): Pool {
   const value = entry.value;
   const { key: name, start, end } = entry;
   if (!isMap(value)) {
@@ -94,7 +108,7 @@ function readPool(reader: PoolReader, entry: Entry): Pool | undefined {
       'not-a-pool',
       `The pool ${name} has no hosts: it needs "hosts:" with a list below.`,
     );
-    return undefined;
+    return { name, start, end, hosts: [] };
   }
   const entries = reader.entries(value);
   reader.unknown(entries, POOL_FIELDS, 'A pool');

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { isClusterName, nodesOfPool, type NodeDefinition, type Pool } from '../cluster';
 import type { Queue } from '../control';
 import { nodesOf } from '../control/nodes';
-import { readPools } from '../control/pools';
+import { faultWords, readPools } from '../control/pools';
 import { readSettings, sshHosts } from '../window';
 import type { Command, CommandContext } from './context';
 
@@ -106,18 +106,23 @@ function hostWords({ ip, gpus }: Pool['hosts'][number]): string {
   return gpus ? `${ip} (${gpus.count} × ${gpus.name})` : ip;
 }
 
-/** The pools of the user's file; without them, and said so, where it has mistakes. */
-async function poolsOf(file: string): Promise<Pool[]> {
+/** The pools of the user's file that can be used; what is wrong with the others, or with the file, is said. */
+async function poolsOf(file: string): Promise<readonly Pool[]> {
   try {
-    return await readPools(file);
+    const read = await readPools(file);
+    for (const words of faultWords(read)) warnOf(file, words);
+    return read.pools;
   } catch (error) {
-    const open = vscode.l10n.t('Open File');
-    const words = error instanceof Error ? error.message : String(error);
-    void vscode.window.showWarningMessage(words, open).then((answer) => {
-      if (answer === open) void vscode.commands.executeCommand('vscode.open', vscode.Uri.file(file));
-    });
+    warnOf(file, error instanceof Error ? error.message : String(error));
     return [];
   }
+}
+
+function warnOf(file: string, words: string): void {
+  const open = vscode.l10n.t('Open File');
+  void vscode.window.showWarningMessage(words, open).then((answer) => {
+    if (answer === open) void vscode.commands.executeCommand('vscode.open', vscode.Uri.file(file));
+  });
 }
 
 export const addClusterCommand: Command = {

@@ -2,7 +2,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type { Queue } from '../control';
 import { userName } from '../control/home';
-import { jobsWords } from '../queue';
+import { jobsWords, lacksWords, type JobRecord } from '../queue';
 import {
   applyOverrides,
   parseSweep,
@@ -83,11 +83,13 @@ export const execManyCommand: Command = {
     const { queue, cluster } = place;
     const whole = applyOverrides(open, values);
     if (!(await tendMounts(queue, cluster, whole, document))) return;
-    const { id } = await queue.submitGroup(whole, variants, {
+    const record = await queue.submitGroup(whole, variants, {
       cluster,
       user: userName(),
       ...originOf(document),
     });
+    const { id } = record;
+    warnOfLacks(record);
     void vscode.window.showInformationMessage(
       variants.length === 1
         ? vscode.l10n.t('job {0} queued on {1}', id, cluster)
@@ -144,9 +146,16 @@ async function queueTask(
     user: userName(),
     ...originOf(document),
   });
+  warnOfLacks(record);
   const shown = context.logs.show(cluster, record.id);
   void vscode.window.showInformationMessage(vscode.l10n.t('job {0} queued on {1}', record.id, cluster));
   await shown;
+}
+
+/** Says what of a job's workdir did not come along as it is here. */
+export function warnOfLacks(record: JobRecord | undefined): void {
+  const words = record && lacksWords(record);
+  if (words !== undefined) void vscode.window.showWarningMessage(words);
 }
 
 interface ExecOptions {

@@ -4,6 +4,7 @@ import { newestFile } from '../engine/logParts';
 import { isFinished } from '../queue';
 import type { JobElement } from '../views';
 import { targets, type Command, type CommandContext } from './context';
+import { warnOfLacks } from './exec';
 import { pickJob } from './pick';
 
 /** The jobs a command was called on; asks when it came from the palette and nothing is selected. */
@@ -61,6 +62,7 @@ export const runAgain: Command = {
     const queue = await context.window.open();
     for (const { cluster, id } of await chosen(context, args, vscode.l10n.t('Run Again'), false)) {
       const record = await queue.runAgain(cluster, id, userName());
+      warnOfLacks(record);
       void vscode.window.showInformationMessage(vscode.l10n.t('job {0} queued on {1}', record.id, cluster));
       await context.logs.show(cluster, record.id);
     }

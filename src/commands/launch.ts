@@ -7,6 +7,7 @@ import { applyOverrides, type Task } from '../task';
 import { readSettings } from '../window';
 import { askClusterName, pickHosts } from './addCluster';
 import { targets, type Command, type CommandContext } from './context';
+import { warnOfLacks } from './exec';
 import { askValues, originOf, readTask, taskFile, trusted } from './taskFile';
 
 /** Launch Cluster…: makes a cluster of hosts that fit a task file, sets them up, and queues the task. */
@@ -91,6 +92,7 @@ async function launchFile(
     ].join('; '),
   );
   const first = launched.setup ?? launched.run;
+  warnOfLacks(first);
   if (first) await context.logs.show(where.name, first.id);
 }
 

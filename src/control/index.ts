@@ -25,7 +25,15 @@ export { backgroundFiles, backgroundPid, becomeBackground, findBackground } from
 export { VERSION } from './version';
 export { addNodes } from './addNodes';
 export { nodesOf } from './nodes';
-export { nodesOfTask, otherPoolWords, poolNodes, poolsOfTask, readPools } from './pools';
+export {
+  faultWords,
+  nodesOfTask,
+  otherPoolWords,
+  poolNodes,
+  poolsOfTask,
+  readPools,
+  type NodePools,
+} from './pools';
 export { poolsFile } from './poolsFile';
 export type { Background } from './background';
 export type { Queue, QueueLog, QueueOptions, QueueRole } from './queue';

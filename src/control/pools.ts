@@ -2,38 +2,63 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { nodesOfPool, parsePools, type ClusterDefinition, type NodeDefinition, type Pool } from '../cluster';
 import { QueueError } from '../engine/errors';
-import type { Task } from '../task';
+import type { Problem, Task } from '../task';
+
+/** What a node pools file has. */
+export interface NodePools {
+  /** Those that can be used. */
+  readonly pools: readonly Pool[];
+  /** What is wrong with each of the others, with file and line, by its name. */
+  readonly faults: ReadonlyMap<string, string>;
+}
 
 /**
- * The node pools of a file; none when there is no such file.
- * @throws QueueError `pools` at its first mistake, with file and line, or when it cannot be read
+ * The node pools of a file; none when there is no such file. A mistake in one pool is no reason not to use the others.
+ * @throws QueueError `pools` with file and line where the file is no list of pools, or when it cannot be read
  */
-export async function readPools(file: string): Promise<Pool[]> {
+export async function readPools(file: string): Promise<NodePools> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      return { pools: [], faults: new Map() };
     throw new QueueError('pools', `the node pools cannot be read: ${String(error)}`);
   }
+  const wordsOf = ({ start, message }: Problem): string =>
+    `${file}:${text.slice(0, start).split('\n').length}: ${message}`;
   const { pools, problems } = parsePools(text);
-  const first = problems.filter(({ severity }) => severity === 'error').sort((a, b) => a.start - b.start)[0];
-  if (!first) return pools;
-  const line = text.slice(0, first.start).split('\n').length;
-  throw new QueueError('pools', `${file}:${line}: ${first.message}`);
+  const faults = new Map(pools.flatMap(({ name, flaw }) => (flaw ? [[name, wordsOf(flaw)]] : [])));
+  const whole = problems.find(
+    ({ severity, code }) => severity === 'error' && (pools.length === 0 || code === 'several-documents'),
+  );
+  if (whole) throw new QueueError('pools', wordsOf(whole));
+  return { pools: pools.filter(({ flaw }) => !flaw), faults };
+}
+
+/** What is to be said of the pools of a file that cannot be used, a line each; of pools with the same mistake, one line. */
+export function faultWords({ faults }: NodePools): string[] {
+  const names = (words: string): string[] => [...faults.keys()].filter((name) => faults.get(name) === words);
+  return [...new Set(faults.values())].map(
+    (words) => `${words} (not usable until that is mended: ${names(words).join(', ')})`,
+  );
 }
 
 /** The hosts of one pool. @throws QueueError `pools` */
 export async function poolNodes(file: string, name: string): Promise<NodeDefinition[]> {
-  const pools = await readPools(file);
+  const { pools, faults } = await readPools(file);
   const pool = pools.find((candidate) => candidate.name === name);
   if (pool) return nodesOfPool(pool, file);
-  const known = pools.map((candidate) => candidate.name).join(', ');
+  const fault = faults.get(name);
+  if (fault !== undefined) throw new QueueError('pools', fault);
+  const known = [...pools.map((candidate) => candidate.name), ...faults.keys()].join(', ');
+  // A mistake above may be why it was not seen.
+  const why = [...faults.values()].map((words) => `; ${words}`).join('');
   throw new QueueError(
     'pools',
     known === ''
       ? `there is no node pool ${name}: ${existsSync(file) ? `${file} lists none` : `there is no file ${file}`}`
-      : `there is no node pool ${name} in ${file} (known: ${known})`,
+      : `there is no node pool ${name} in ${file} (known: ${known})${why}`,
   );
 }
 

@@ -11,7 +11,7 @@ import { Repositories } from './repositories';
 import type { SecretBox } from './secrets';
 import { addressWith, assertSendable, draftJob, draftVariants, given, nameOf } from './submit';
 import type { SubmitOptions } from './views';
-import type { Workdirs } from './workdirs';
+import type { TakeOptions, Workdirs } from './workdirs';
 
 const SWEEP_MS = 3_600_000;
 
@@ -38,7 +38,7 @@ export interface SubmissionsHost {
 }
 
 /** What the workdir of a job was at its submit. */
-type Taken = Pick<JobSpec, 'snapshot' | 'git'>;
+type Taken = Pick<JobSpec, 'snapshot' | 'lacks' | 'git'>;
 
 /** Makes jobs of tasks: each is on disk, with its workdir as it is now, before whoever asked for it hears of it. */
 export class Submissions {
@@ -135,8 +135,8 @@ export class Submissions {
     const old = host.job(name, id);
     this.assertPossible(cluster, old);
     const { name: job, priority, demand, sealedSecrets } = old;
-    // It is no part of the old one's launch.
-    const { taskId: _taskId, ...spec } = old.spec;
+    // It is no part of the old one's launch, and its workdir is taken anew.
+    const { taskId: _taskId, lacks: _lacks, ...spec } = old.spec;
     // An earlier version may have taken what it then could not send.
     assertSendable({ ...(spec.run === undefined ? {} : { run: spec.run }), envs: spec.envs, secrets: {} });
     const secrets = spec.git && sealedSecrets !== undefined ? host.secrets.open(sealedSecrets) : {};
@@ -188,18 +188,25 @@ export class Submissions {
     secrets: Readonly<Record<string, string>>,
   ): Promise<Taken> {
     if (workdir === undefined) return {};
-    const { leaveOutGit, workdirs } = this.host;
-    if (!git) return { snapshot: await workdirs.take(workdir, { leaveOutGit }) };
+    const { leaveOutGit } = this.host;
+    if (!git) return this.takeFolder(workdir, { leaveOutGit });
     return this.repositories.with(
       addressWith(secrets, workdir),
       git.ref,
       async ({ folder, commit }) => ({
         // What is in a commit belongs to it, also where an ignore file names it.
-        snapshot: await workdirs.take(folder, { leaveOutGit, ignoreFiles: false }),
+        ...(await this.takeFolder(folder, { leaveOutGit, ignoreFiles: false })),
         git: { ...git, commit },
       }),
       workdir,
     );
+  }
+
+  private async takeFolder(folder: string, options: TakeOptions): Promise<Taken> {
+    const { workdirs } = this.host;
+    const snapshot = await workdirs.take(folder, options);
+    const lacks = workdirs.lacking(folder, options);
+    return lacks === undefined ? { snapshot } : { snapshot, lacks };
   }
 
   /**

@@ -4,6 +4,7 @@ import { Sender, type SyncWatcher } from './files/sender';
 import { Snapshots, type TakeOptions } from './files/snapshots';
 
 export type { SyncProgress, SyncWatcher } from './files/sender';
+export type { TakeOptions } from './files/snapshots';
 
 /**
  * Workdirs as they were at submit: kept on this machine by content, and brought to each node that needs one. A job that
@@ -25,6 +26,11 @@ export class Workdirs {
    */
   take(folder: string, options?: TakeOptions): Promise<string> {
     return this.snapshots.take(folder, options);
+  }
+
+  /** What did not come along as it is when a folder was last taken like this, in words; undefined when all did. */
+  lacking(folder: string, options?: TakeOptions): string | undefined {
+    return this.snapshots.lacking(folder, options);
   }
 
   /** Makes sure that a node has a snapshot's tree. @throws Error with the node's words, or the signal's reason */

@@ -14,6 +14,7 @@ export {
   deviceWords,
   filesWords,
   jobsWords,
+  lacksWords,
   queueWords,
   unattendedWords,
 } from './words';

@@ -17,6 +17,8 @@ export interface JobSpec {
   readonly taskGpus?: number;
   /** Hash of the workdir's content at submit; the job runs in a copy of that, however long it waits. */
   readonly snapshot?: string;
+  /** What of the workdir did not come along as it is, in words. */
+  readonly lacks?: string;
   /** Destinations of `file_mounts` that belong into the workdir: relative ones, which lie below the home. */
   readonly mounts?: readonly string[];
   /** `SKYPILOT_TASK_ID` of the setup that it was launched with, which it has too; its own unless given. */

@@ -1,5 +1,6 @@
 import type { GpuDemand, NodeDemand } from './job';
 import { wantsGpu } from './demand';
+import type { JobRecord } from './jobRecord';
 import type { DeviceUsage } from './usage';
 
 /** A number without the noise of binary fractions: `0.3`, not `0.30000000000000004`. */
@@ -110,4 +111,9 @@ export function list(items: readonly string[], most: number): string {
   if (items.length > most) shown.push(`${items.length - most} more`);
   const last = shown.pop() ?? '';
   return shown.length === 0 ? last : `${shown.join(', ')} and ${last}`;
+}
+
+/** What of a job's workdir did not come along as it is on this machine; undefined when all did. */
+export function lacksWords({ spec: { workdir = '', lacks } }: Pick<JobRecord, 'spec'>): string | undefined {
+  return lacks === undefined ? undefined : `workdir ${workdir}: ${lacks}`;
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import path from 'node:path';
 import { haveSshd, TestNodes } from '../support/sshd';
 import { Cq } from './cq';
@@ -63,12 +66,13 @@ describe('cq, on a real sshd node of 4 × V100', function () {
 
   it('checks and launches the hosts of a node pool, and the same command once more', async () => {
     const pools = path.join(cq.dir, 'ssh_node_pools.yaml');
-    writeFileSync(pools, 'lab:\n  hosts: [nowhere.invalid, {ip: node-a, devices: [2, 1]}]\n');
+    writeFileSync(pools, 'lab:\n  hosts: [nowhere.invalid, {ip: node-a, devices: [2, 1]}]\nnew:\n  hosts:\n');
     cq.env.CLUSTER_QUEUE_NODE_POOLS = pools;
     const check = await cq.run('check', '--pool', 'lab');
     assert.equal(check.code, 1);
     assert.match(check.stdout, /^ok {2}node-a: 4 × V100/m);
     assert.match(check.stdout, /^no {2}nowhere.invalid: there is no host named/m);
+    assert.match(check.stderr, /^\S+ssh_node_pools\.yaml:4: The pool new has no hosts: .*mended: new\)$/m);
     const command = [
       'launch',
       '-c',
@@ -88,6 +92,10 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     assert.match(
       (await cq.run('launch', '-c', 'x', '--pool', 'lap')).stderr,
       /no node pool lap in .*known: lab/,
+    );
+    assert.match(
+      (await cq.run('check', '--pool', 'new')).stderr,
+      /^cq: \S+ssh_node_pools\.yaml:4: The pool new has no hosts/,
     );
     assert.equal((await cq.run('down', 'pooled', '-y')).code, 0);
   });
@@ -230,6 +238,27 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     );
   });
 
+  it('says once what of a workdir is not sent as it is', async () => {
+    const folder = path.join(cq.dir, 'lacking');
+    mkdirSync(folder);
+    execFileSync('mkfifo', [path.join(folder, 'pipe')]);
+    symlinkSync('/nowhere/data', path.join(folder, 'data'));
+    const file = path.join(cq.dir, 'lacking.yaml');
+    writeFileSync(file, 'workdir: lacking\nsetup: "true"\nrun: ls\n');
+    const said =
+      /^workdir \S+lacking: left out, .*: pipe; links that lead out of it, .*: data -> \/nowhere\/data$/gm;
+    for (const command of [
+      ['exec', 'mycluster', file],
+      ['launch', '-c', 'mycluster', file],
+      ['exec', 'mycluster', '--repeat', '2', file],
+    ]) {
+      const { code, stdout, stderr } = await cq.run(...command);
+      assert.equal(code, 0, stderr);
+      assert.equal(stderr.match(said)?.length, 1, stderr);
+      assert.match(stdout, /^(data\n|jobs )/);
+    }
+  });
+
   it('is left by Ctrl-C while the job goes on, and says how to come back', async () => {
     const running = cq.start('exec', 'mycluster', '--', 'echo began; sleep 60');
     await running.said(/began/);
@@ -307,6 +336,25 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     const bad = await cq.run('check', 'node-a', 'nowhere');
     assert.equal(bad.code, 1);
     assert.match(bad.stdout, /^no {2}nowhere: .*refused the connection/m);
+  });
+
+  it('says of nodes that are added and not reached that they were added, and why', async () => {
+    const connections: Socket[] = [];
+    const silent = createServer((connection) => connections.push(connection));
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const added = await cq.run('add-node', 'mycluster', 'nowhere.invalid', `127.0.0.1:${port}`);
+    silent.close();
+    for (const connection of connections) connection.destroy();
+    assert.deepEqual([added.code, added.stdout], [0, ''], added.stderr);
+    assert.match(
+      added.stderr,
+      /^nowhere\.invalid was added, and cannot be used yet: there is no host named nowhere\.invalid/m,
+    );
+    assert.match(added.stderr, /^127\.0\.0\.1 was added, and has not answered yet: it is used as soon as/m);
+    const gone = await cq.run('remove-node', 'mycluster', 'nowhere.invalid', '127.0.0.1');
+    assert.equal(gone.code, 0, gone.stderr);
   });
 
   it('takes a cluster down with its jobs', async () => {

@@ -391,8 +391,15 @@ describe('the words of cq', function () {
   });
 
   it('of exec are those of Bash where it cannot read the script: it runs it up to there', async () => {
-    const queued = await cq.run('exec', 'local', file('shell.yaml', 'run: |\n  echo ran\n  if\n'));
+    const task = file('shell.yaml', 'run: |\n  echo ran\n  if true\n');
+    const warned = /^\S+shell\.yaml:3:\d+: warning: Bash cannot read .* \(shell-syntax\)\n/m;
+    const queued = await cq.run('exec', 'local', task);
     assert.match(queued.stdout, /ran/, queued.stderr);
+    assert.match(queued.stderr, warned);
+    const swept = await cq.run('exec', 'local', '--repeat', '2', task);
+    assert.match(swept.stderr, warned);
+    const launched = await cq.run('launch', '-c', 'local', '--dryrun', task);
+    assert.match(launched.stderr, warned);
     const { code, stderr } = await cq.run('logs', 'local', '--sync-down', 'bad.env');
     assert.equal(code, 1);
     assert.match(
@@ -426,6 +433,21 @@ describe('the words of cq', function () {
     assert.match(refused.stderr, /--env-file \S+bare\.env:2: B has no value: write B=VALUE, B= for an empty/);
     const given = await cq.run('exec', 'local', '--env-file', bare, '--env', 'B=2', '--', 'echo $A$B$C');
     assert.deepEqual([given.code, given.stdout], [0, '123\n'], given.stderr);
+  });
+
+  it('of exec say when a variable is a secret of the task, which goes first', async () => {
+    const task = file('secret.yaml', 'envs: {LR: 1}\nsecrets: {TOKEN: old}\nrun: echo "$TOKEN $LR"\n');
+    const given = ['--env', 'TOKEN=new', '--env', 'LR=2'];
+    const passed = await cq.run('exec', 'local', task, ...given);
+    assert.deepEqual([passed.code, passed.stdout], [0, 'old 2\n'], passed.stderr);
+    assert.match(
+      passed.stderr,
+      /^--env TOKEN: passed over, because TOKEN is a secret .*: give it with --secret TOKEN=…$/m,
+    );
+    assert.doesNotMatch(passed.stderr, /--env LR|new/);
+    const taken = await cq.run('exec', 'local', task, '--secret', 'TOKEN=new');
+    assert.deepEqual([taken.code, taken.stdout], [0, 'new 1\n'], taken.stderr);
+    assert.doesNotMatch(taken.stderr, /passed over/);
   });
 
   for (const [shell, check] of [

@@ -4,6 +4,7 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFile
 import os from 'node:os';
 import path from 'node:path';
 import {
+  faultWords,
   launch,
   nodesOfTask,
   openQueue,
@@ -140,10 +141,32 @@ by-config:
     assert.equal(await ended('by-config', 1), 'SUCCEEDED');
   });
 
-  it('refuses a file with mistakes by its line, and a pool that is not there by those that are', async () => {
+  it('refuses a pool with mistakes by their line, and goes on with the others', async () => {
     const broken = path.join(home, 'broken.yaml');
-    writeFileSync(broken, 'a:\n  hosts: [x]\na:\n  hosts: [y]\n');
-    await assert.rejects(readPools(broken), /broken\.yaml:3: a is given twice/);
+    writeFileSync(broken, 'a:\n  hosts: [x]\nb:\n  hosts: [z]\na:\n  hosts: [y]\nc:\n');
+    const read = await readPools(broken);
+    assert.deepEqual(
+      read.pools.map(({ name }) => name),
+      ['b'],
+    );
+    assert.deepEqual(faultWords(read), [
+      `${broken}:5: a is given twice. Remove one of the two. (not usable until that is mended: a)`,
+      `${broken}:7: The pool c has no hosts: it needs "hosts:" with a list below. (not usable until that is mended: c)`,
+    ]);
+    assert.deepEqual(
+      (await poolNodes(broken, 'b')).map(({ name }) => name),
+      ['z'],
+    );
+    await assert.rejects(poolNodes(broken, 'a'), /broken\.yaml:5: a is given twice/);
+    await assert.rejects(poolNodes(broken, 'd'), /no node pool d .*known: b, a, c\); .*broken\.yaml:5: a is/);
+  });
+
+  it('refuses a file that lists no pools by its line, and a pool that is not there by those that are', async () => {
+    const broken = path.join(home, 'broken.yaml');
+    writeFileSync(broken, 'hosts: [x]\n---\na:\n  hosts: [y]\n');
+    await assert.rejects(readPools(broken), /broken\.yaml:2: A node pools file is one YAML document/);
+    writeFileSync(broken, '\n- x\n');
+    await assert.rejects(readPools(broken), /broken\.yaml:2: A node pools file is a list of names/);
     await assert.rejects(
       poolNodes(file, 'by-kex'),
       /no node pool by-kex .*known: by-key, by-password, by-config/,

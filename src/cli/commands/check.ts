@@ -4,6 +4,7 @@ import { expandHome } from '../../control/home';
 import type { NodeFacts } from '../../node';
 import { afterName } from '../../queue';
 import { EXIT } from '../exitCodes';
+import { hostsOfPool } from '../pools';
 import { withQueue, type Cli } from '../withQueue';
 
 // A host that drops packets must not hold up the others' answers for ever.
@@ -38,8 +39,8 @@ type Remote = NodeDefinition & { readonly destination: string };
 
 /** The nodes to look at, each destination once. */
 async function nodesFor(cli: Cli, hosts: readonly string[], pool: string | undefined): Promise<Remote[]> {
-  const { nodesOf, poolNodes, poolsFile } = await import('../../control');
-  let nodes = [...nodesOf(hosts), ...(pool === undefined ? [] : await poolNodes(poolsFile(), pool))];
+  const { nodesOf } = await import('../../control');
+  let nodes = [...nodesOf(hosts), ...(pool === undefined ? [] : await hostsOfPool(cli, pool))];
   if (hosts.length === 0 && pool === undefined) {
     await withQueue(cli, ({ queue }) => {
       nodes = queue.views().flatMap(({ name }) => queue.definition(name).nodes);

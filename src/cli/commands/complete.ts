@@ -58,7 +58,7 @@ async function known(cli: Cli, { kind, command, cluster }: Asked): Promise<(read
       import('../../control/poolsFile'),
     ]);
     // A shell has no place for what is wrong in the file.
-    const pools = await readPools(poolsFile()).catch(() => []);
+    const { pools } = await readPools(poolsFile()).catch(() => ({ pools: [] }));
     return pools.map(({ name, hosts }) => [name, `${hosts.length} hosts`]);
   }
   let found: (readonly [Word, string])[] = [];

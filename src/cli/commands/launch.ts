@@ -9,7 +9,8 @@ import { EXIT } from '../exitCodes';
 import { infraOf, nodesFor, type HostFlags } from '../launchHosts';
 import type { Plan } from '../launchPlan';
 import { launchAgain } from '../nodeWords';
-import { attend, type RunFlags } from '../runJob';
+import { attend, tellLacks, type RunFlags } from '../runJob';
+import { tellScripts } from '../scripts';
 import { withLimitOptions, withTaskOptions } from '../taskOptions';
 import { withQueue, type Cli, type QueueCli } from '../withQueue';
 import { EXIT_HELP } from './exec';
@@ -74,11 +75,13 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
       const limits = limitsOf(flags);
       const given = words.length > 0 || cli.command !== undefined;
       const infra = infraOf(flags.infra);
-      const { task: whole, ...origin } = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
+      const read = given ? readTask(cli, words, flags) : readNoTask(cli, flags);
+      const { task: whole, source: _source, ...origin } = read;
       const { applyOverrides } = await import('../../task');
       const task = applyOverrides(flags.setup ? whole : withoutSetup(whole), infra);
       const { requireSources } = await import('../../control/mounts');
       const mounts = requireSources(task, origin);
+      await tellScripts(cli, read);
       // Hosts alone are a cluster of all of them: nothing says how many.
       const all = !given && flags.numNodes === undefined;
       const again = `${launchAgain(flags.cluster, origin.file)}${hasTaskOptions(command) ? ', with the same options' : ''}`;
@@ -106,6 +109,8 @@ export function addLaunch(program: Command, cli: Cli, end: (code: number) => voi
             throw withNextStep(error, open, { name: flags.cluster, wasUp }, again);
           });
           for (const line of passedOverWords(launched.passedOver)) cli.terminal.note(line);
+          // Both have the same workdir.
+          tellLacks(open, launched.setup ?? launched.run);
           const code = await followAll(open, [launched.setup, launched.run], flags);
           noteFailedSetup(open, launched, again);
           return code;

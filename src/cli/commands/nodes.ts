@@ -4,6 +4,7 @@ import { afterName } from '../../queue';
 import { CliError, UsageError } from '../errors';
 import { EXIT } from '../exitCodes';
 import { nodeWords } from '../nodeWords';
+import { hostsOfPool } from '../pools';
 import { awayNodes, known, LOCAL, settled, withQueue, type Cli, type QueueCli } from '../withQueue';
 
 /** Says of nodes that were added what they have, or why they cannot be used; they are tried again all the same. */
@@ -11,11 +12,15 @@ function tellNew(open: QueueCli, cluster: string, added: readonly NodeDefinition
   for (const node of open.queue.view(cluster)?.nodes ?? []) {
     const { name, destination, link } = node;
     if (!added.some((one) => one.name === name)) continue;
-    if (link.state === 'down')
+    if (link.state === 'up') open.terminal.print(nodeWords(node));
+    else if (link.state === 'down')
       open.terminal.note(
         `${name} was added, and cannot be used yet: ${afterName(link.message, name, destination)}`,
       );
-    else open.terminal.print(nodeWords(node));
+    else
+      open.terminal.note(
+        `${name} was added, and has not answered yet: it is used as soon as it does (cq status ${cluster}), or take it out with: cq remove-node ${cluster} ${name}`,
+      );
   }
 }
 
@@ -99,8 +104,8 @@ export function addNodes(program: Command, cli: Cli, end: (code: number) => void
     .argument('[hosts...]', 'as you give them to ssh')
     .option('--pool <name>', 'the hosts of a pool in ~/.sky/ssh_node_pools.yaml')
     .action(async (cluster: string, hosts: string[], flags: { pool?: string }) => {
-      const { nodesOf, poolNodes, poolsFile } = await import('../../control');
-      const pooled = flags.pool === undefined ? [] : await poolNodes(poolsFile(), flags.pool);
+      const { nodesOf } = await import('../../control');
+      const pooled = flags.pool === undefined ? [] : await hostsOfPool(cli, flags.pool);
       const add = [...nodesOf(hosts), ...pooled];
       if (add.length === 0) throw new UsageError('say which machines: HOST… or --pool POOL');
       await change(cluster, [], { add });

@@ -9,6 +9,7 @@ import { decodeManifest, encodeManifest, snapshotName, type Entry, type Manifest
 import { IgnoreRules } from './ignoreRules';
 import { Seen, type SeenContent } from './seen';
 import { Slices } from './slices';
+import { Strays } from './strays';
 import { walk, type Found } from './walk';
 import { isProgram } from './windows';
 
@@ -38,6 +39,8 @@ export class Snapshots {
   private readonly taking = new Map<string, { running: Promise<string>; next?: Promise<string> }>();
   /** The last few manifests, by name. */
   private readonly manifests = new Map<string, Manifest>();
+  /** What the last snapshot of a folder lacks, by the folder and how it was taken. */
+  private readonly lacks = new Map<string, string>();
   /** Names of snapshots, the newest last. */
   private recent: string[] | undefined;
 
@@ -55,11 +58,7 @@ export class Snapshots {
    * @throws QueueError `workdir` when the folder cannot be read
    */
   take(folder: string, options: TakeOptions = {}): Promise<string> {
-    const key = JSON.stringify([
-      folder,
-      options.leaveOutGit === true,
-      ...(options.ignoreFiles === false ? ['all'] : []),
-    ]);
+    const key = keyOf(folder, options);
     const now = this.taking.get(key);
     if (now) {
       now.next ??= now.running
@@ -78,6 +77,11 @@ export class Snapshots {
     };
     running.then(end, end);
     return running;
+  }
+
+  /** What did not come along as it is when a folder was last taken like this, in words; undefined when all did. */
+  lacking(folder: string, options: TakeOptions = {}): string | undefined {
+    return this.lacks.get(keyOf(folder, options));
   }
 
   /** What is in a snapshot. @throws Error when it is not kept */
@@ -145,11 +149,14 @@ export class Snapshots {
       await this.contents.load();
       writer = this.contents.write();
       const seen = await Seen.open(path.join(this.dir, 'seen', shortHash(key)));
-      const manifest = await this.read(folder, options, seen, writer);
+      const strays = new Strays();
+      const manifest = await this.read(folder, options, { seen, writer, strays });
       await writer.finish();
       const name = snapshotName(manifest);
       await this.keep(name, manifest);
       await seen.save(name);
+      if (strays.words === undefined) this.lacks.delete(key);
+      else this.lacks.set(key, strays.words);
       return name;
     } catch (error) {
       await writer?.abandon();
@@ -161,8 +168,7 @@ export class Snapshots {
   private async read(
     folder: string,
     { leaveOutGit = false, ignoreFiles = true }: TakeOptions,
-    seen: Seen,
-    writer: ContentWriter,
+    { seen, writer, strays }: { seen: Seen; writer: ContentWriter; strays: Strays },
   ): Promise<Manifest> {
     const manifest: Entry[] = [];
     const slices = new Slices();
@@ -172,12 +178,17 @@ export class Snapshots {
     )) {
       await slices.pause();
       const { path: inside, stats } = found;
+      if (found.kind === 'special') {
+        strays.meetSpecial(inside);
+        continue;
+      }
       const given = this.windows ? (found.kind === 'folder' ? 0o755 : 0o644) : stats.mode & 0o777;
       const mtime = Math.floor(stats.mtimeMs / 1000);
       if (found.kind === 'folder') manifest.push({ kind: 'folder', path: inside, mode: given, mtime });
-      else if (found.kind === 'link')
+      else if (found.kind === 'link') {
+        strays.meetLink(inside, found.target);
         manifest.push({ kind: 'link', path: inside, mtime, target: found.target });
-      else {
+      } else {
         const content = await this.content(found, seen, writer);
         if (!content) continue;
         const { hash, size, program } = content;
@@ -265,6 +276,10 @@ export class Snapshots {
   private manifestFile(name: string): string {
     return path.join(this.dir, 'snapshots', name);
   }
+}
+
+function keyOf(folder: string, { leaveOutGit, ignoreFiles }: TakeOptions): string {
+  return JSON.stringify([folder, leaveOutGit === true, ...(ignoreFiles === false ? ['all'] : [])]);
 }
 
 /** All bytes of a small file, and what it was when they were read; read again when it changed meanwhile. */

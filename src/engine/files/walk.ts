@@ -7,11 +7,13 @@ import { SINGLE } from './manifest';
 export type Found =
   | { readonly kind: 'folder'; readonly path: string; readonly stats: Stats }
   | { readonly kind: 'link'; readonly path: string; readonly stats: Stats; readonly target: string }
-  | { readonly kind: 'file'; readonly path: string; readonly stats: Stats; readonly full: string };
+  | { readonly kind: 'file'; readonly path: string; readonly stats: Stats; readonly full: string }
+  /** A socket, a FIFO or a device, which has no content to take along. */
+  | { readonly kind: 'special'; readonly path: string; readonly stats: Stats };
 
 /**
- * All that belongs into a snapshot of a folder, or of a single file, in an order that does not depend on the disk. What goes
- * while it is looked at is passed over; sockets, FIFOs and devices always are.
+ * All that belongs into a snapshot, but for what is special, of a folder, or of a single file, in an order that does not depend on the disk. What goes
+ * while it is looked at is passed over.
  * @throws the error of `fs` when something cannot be looked at; Error for a name that is not UTF-8
  */
 export function* walk(root: string, rules: IgnoreRules): Generator<Found> {
@@ -38,7 +40,7 @@ function* folder(root: string, inside: string, above: IgnoreRules): Generator<Fo
       yield { kind: 'link', path: at, stats, target: linkTarget(full) };
     } else if (stats.isFile()) {
       yield { kind: 'file', path: at, stats, full };
-    }
+    } else yield { kind: 'special', path: at, stats };
   }
 }
 

@@ -114,6 +114,27 @@ my-box:
     assert.equal(parsePools('a:\n  hosts: [x]\na:\n  hosts: [y]\n').pools[0]?.hosts[0]?.ip, 'x');
   });
 
+  it('blames a mistake on the pool that has it, and one that YAML cannot read on those below too', () => {
+    const blamed = (text: string): string[] =>
+      parsePools(text).pools.map(({ name, flaw }) => `${name}: ${flaw ? flaw.code : 'good'}`);
+    const good = 'a:\n  hosts: [x]\n';
+    const last = 'z:\n  hosts: [y]\n';
+    assert.deepEqual(blamed(`${good}b: x\n${last}`), ['a: good', 'b: not-a-pool', 'z: good']);
+    assert.deepEqual(blamed(`${good}b:\n  hosts: [{ip: x, port: 0}]\n${last}`), [
+      'a: good',
+      'b: bad-port',
+      'z: good',
+    ]);
+    assert.deepEqual(blamed(`${good}b:\n  hosts: [{user: u}]\n${last}`), ['a: good', 'b: no-ip', 'z: good']);
+    assert.deepEqual(blamed(`${good}${last}a:\n  hosts: [y]\n`), ['a: duplicate-key', 'z: good']);
+    for (const broken of ['  hosts: [x\n', '  user: "u\n  hosts: [x]\n', '  hosts:\n    - x\n   user: y\n']) {
+      const [first, ...others] = blamed(`${good}b:\n${broken}${last}`);
+      assert.equal(first, 'a: good');
+      assert.ok(others.length > 0 && others.every((one) => one.endsWith(': bad-yaml')), others.join());
+    }
+    assert.deepEqual(blamed(`b:\n  hosts: [x\n${last}`).slice(0, 1), ['b: bad-yaml']);
+  });
+
   it('warns of unknown keys with the one that was meant', () => {
     const text = 'a:\n  identity-file: k\n  hosts:\n    - {ip: x, usr: me}\n    - {ip: y, jumphost: z}\n';
     assert.deepEqual(said(text), [
@@ -140,7 +161,10 @@ my-box:
     const { pools } = parsePools('a: x\nb:\n  hosts:\n    - {user: x}\n    - y\n');
     assert.deepEqual(
       pools.map(({ name, hosts }) => [name, hosts.length]),
-      [['b', 1]],
+      [
+        ['a', 0],
+        ['b', 1],
+      ],
     );
   });
 
