@@ -152,10 +152,14 @@ async function queueTask(
   await shown;
 }
 
-/** Says what of a job's workdir did not come along as it is here. */
+const told = new Set<string>();
+
+/** Says what of a job's workdir did not come along, once in each window. */
 export function warnOfLacks(record: JobRecord | undefined): void {
   const words = record && lacksWords(record);
-  if (words !== undefined) void vscode.window.showWarningMessage(words);
+  if (words === undefined || told.has(words)) return;
+  told.add(words);
+  void vscode.window.showWarningMessage(words);
 }
 
 interface ExecOptions {

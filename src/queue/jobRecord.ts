@@ -17,7 +17,7 @@ export interface JobSpec {
   readonly taskGpus?: number;
   /** Hash of the workdir's content at submit; the job runs in a copy of that, however long it waits. */
   readonly snapshot?: string;
-  /** What of the workdir did not come along as it is, in words. */
+  /** What of the workdir did not come along, in words. */
   readonly lacks?: string;
   /** Destinations of `file_mounts` that belong into the workdir: relative ones, which lie below the home. */
   readonly mounts?: readonly string[];

@@ -113,7 +113,7 @@ export function list(items: readonly string[], most: number): string {
   return shown.length === 0 ? last : `${shown.join(', ')} and ${last}`;
 }
 
-/** What of a job's workdir did not come along as it is on this machine; undefined when all did. */
+/** What of a job's workdir did not come along; undefined when all did. */
 export function lacksWords({ spec: { workdir = '', lacks } }: Pick<JobRecord, 'spec'>): string | undefined {
   return lacks === undefined ? undefined : `workdir ${workdir}: ${lacks}`;
 }

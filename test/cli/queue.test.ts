@@ -245,8 +245,7 @@ describe('cq, on a real sshd node of 4 × V100', function () {
     symlinkSync('/nowhere/data', path.join(folder, 'data'));
     const file = path.join(cq.dir, 'lacking.yaml');
     writeFileSync(file, 'workdir: lacking\nsetup: "true"\nrun: ls\n');
-    const said =
-      /^workdir \S+lacking: left out, .*: pipe; links that lead out of it, .*: data -> \/nowhere\/data$/gm;
+    const said = /^workdir \S+lacking: left out, .*: pipe$/gm;
     for (const command of [
       ['exec', 'mycluster', file],
       ['launch', '-c', 'mycluster', file],

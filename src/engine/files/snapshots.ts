@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { mkdir, open, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
+import { list as enumerated } from '../../queue/words';
 import { moveOver } from '../../store';
 import { QueueError } from '../errors';
 import { Contents, SMALL_BYTES, type ContentReader, type ContentWriter } from './contents';
@@ -9,7 +10,6 @@ import { decodeManifest, encodeManifest, snapshotName, type Entry, type Manifest
 import { IgnoreRules } from './ignoreRules';
 import { Seen, type SeenContent } from './seen';
 import { Slices } from './slices';
-import { Strays } from './strays';
 import { walk, type Found } from './walk';
 import { isProgram } from './windows';
 
@@ -27,6 +27,8 @@ const KEPT_MS = 14 * 24 * 3600_000;
 const FRESH_MS = 10 * 60_000;
 // How many snapshots are offered to a node to build a new one from.
 const MOST_BASES = 12;
+// So many names of what is left out are told.
+const MOST_NAMES = 3;
 // How often a file is read again that changes while it is read.
 const MOST_READS = 3;
 
@@ -39,7 +41,7 @@ export class Snapshots {
   private readonly taking = new Map<string, { running: Promise<string>; next?: Promise<string> }>();
   /** The last few manifests, by name. */
   private readonly manifests = new Map<string, Manifest>();
-  /** What the last snapshot of a folder lacks, by the folder and how it was taken. */
+  /** What the last snapshot of a folder lacks, in words, by the folder and how it was taken. */
   private readonly lacks = new Map<string, string>();
   /** Names of snapshots, the newest last. */
   private recent: string[] | undefined;
@@ -79,7 +81,7 @@ export class Snapshots {
     return running;
   }
 
-  /** What did not come along as it is when a folder was last taken like this, in words; undefined when all did. */
+  /** What did not come along when a folder was last taken like this, in words; undefined when all did. */
   lacking(folder: string, options: TakeOptions = {}): string | undefined {
     return this.lacks.get(keyOf(folder, options));
   }
@@ -149,14 +151,18 @@ export class Snapshots {
       await this.contents.load();
       writer = this.contents.write();
       const seen = await Seen.open(path.join(this.dir, 'seen', shortHash(key)));
-      const strays = new Strays();
-      const manifest = await this.read(folder, options, { seen, writer, strays });
+      const special: string[] = [];
+      const manifest = await this.read(folder, options, { seen, writer, special });
       await writer.finish();
       const name = snapshotName(manifest);
       await this.keep(name, manifest);
       await seen.save(name);
-      if (strays.words === undefined) this.lacks.delete(key);
-      else this.lacks.set(key, strays.words);
+      if (special.length === 0) this.lacks.delete(key);
+      else
+        this.lacks.set(
+          key,
+          `left out, because only files, folders and links are sent: ${enumerated(special, MOST_NAMES)}`,
+        );
       return name;
     } catch (error) {
       await writer?.abandon();
@@ -168,7 +174,7 @@ export class Snapshots {
   private async read(
     folder: string,
     { leaveOutGit = false, ignoreFiles = true }: TakeOptions,
-    { seen, writer, strays }: { seen: Seen; writer: ContentWriter; strays: Strays },
+    { seen, writer, special }: { seen: Seen; writer: ContentWriter; special: string[] },
   ): Promise<Manifest> {
     const manifest: Entry[] = [];
     const slices = new Slices();
@@ -179,16 +185,15 @@ export class Snapshots {
       await slices.pause();
       const { path: inside, stats } = found;
       if (found.kind === 'special') {
-        strays.meetSpecial(inside);
+        special.push(inside);
         continue;
       }
       const given = this.windows ? (found.kind === 'folder' ? 0o755 : 0o644) : stats.mode & 0o777;
       const mtime = Math.floor(stats.mtimeMs / 1000);
       if (found.kind === 'folder') manifest.push({ kind: 'folder', path: inside, mode: given, mtime });
-      else if (found.kind === 'link') {
-        strays.meetLink(inside, found.target);
+      else if (found.kind === 'link')
         manifest.push({ kind: 'link', path: inside, mtime, target: found.target });
-      } else {
+      else {
         const content = await this.content(found, seen, writer);
         if (!content) continue;
         const { hash, size, program } = content;

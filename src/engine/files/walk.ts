@@ -12,8 +12,8 @@ export type Found =
   | { readonly kind: 'special'; readonly path: string; readonly stats: Stats };
 
 /**
- * All that belongs into a snapshot, but for what is special, of a folder, or of a single file, in an order that does not depend on the disk. What goes
- * while it is looked at is passed over.
+ * All that belongs into a snapshot of a folder, or of a single file, and what is special, in an order that does not depend on the
+ * disk. What goes while it is looked at is passed over.
  * @throws the error of `fs` when something cannot be looked at; Error for a name that is not UTF-8
  */
 export function* walk(root: string, rules: IgnoreRules): Generator<Found> {

@@ -143,25 +143,17 @@ describe('the snapshots of a workdir', () => {
     ]);
   });
 
-  it('say what they lack: FIFOs and sockets, and what links lead to out of the folder', async () => {
+  it('say which FIFOs and sockets they lack', async () => {
     const snapshots = new Snapshots(kept);
     put('sub/a', 'one');
-    for (const [link, target] of [
-      ['inside', 'sub/a'],
-      ['sub/up', '../sub'],
-      ['sub/out', '../../other'],
-      ['data', '/mnt/data'],
-    ] as const)
-      symlinkSync(target, path.join(project, link));
+    symlinkSync('/mnt/data', path.join(project, 'data'));
     await snapshots.take(project);
-    const links =
-      'links that lead out of it, which a node can follow only where it has the same: data -> /mnt/data and sub/out -> ../../other';
-    assert.equal(snapshots.lacking(project), links);
+    assert.equal(snapshots.lacking(project), undefined);
     for (const name of ['f1', 'f2', 'f3', 'f4', 'f5']) execFileSync('mkfifo', [path.join(project, name)]);
     await snapshots.take(project);
     assert.equal(
       snapshots.lacking(project),
-      `left out, because only files, folders and links are sent: f1, f2, f3 and 2 more; ${links}`,
+      'left out, because only files, folders and links are sent: f1, f2, f3 and 2 more',
     );
     put('.skyignore', 'f?\ndata\nout\n');
     await snapshots.take(project);
