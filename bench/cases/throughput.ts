@@ -54,7 +54,7 @@ export const throughput: Case = {
             await rate(`parallel plain, ${slots}`, plain, () => throughParallel(lab, slots, plain, false));
           }
           if (slurm) {
-            const jobs = quick ? 4 : 20;
+            const jobs = quick ? 2 : 20;
             await rate(`Slurm, ${slots}`, jobs, () => slurm.run(jobs, Math.max(...SLOTS) / slots));
           }
         }
