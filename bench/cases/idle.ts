@@ -33,7 +33,7 @@ export const idle: Case = {
       }
       // What V8 tidies up after a start takes it half a minute.
       await pause(quick ? 2000 : 30_000);
-      const seconds = quick ? 3 : 30;
+      const seconds = quick ? 5 : 30;
       for (let round = 0; round < (quick ? 1 : 2); round++) {
         const before = { cpu: process.cpuUsage(), node: nodeTicks(lab.home), chunks: proxy.chunks };
         await pause(seconds * 1000);
