@@ -24,7 +24,7 @@ export async function cancelJobs(cli: QueueCli, cluster: string, ids: JobsOf | '
   if (others.length > 0)
     terminal.print(`cancelled on ${cluster}: ${others.map(({ id }) => `job ${id}`).join(', ')}`);
   if (late.length > 0) tellLate(cli, cluster, late);
-  const code = queue.role === 'host' && others.length > 0 ? await waitForEnds(cli, cluster, others) : EXIT.ok;
+  const code = queue.role === 'host' ? await waitForEnds(cli, cluster, others) : EXIT.ok;
   return late.length > 0 ? EXIT.error : code;
 }
 
@@ -39,13 +39,12 @@ function endedBefore({ queue }: QueueCli, cluster: string, ids: JobsOf): string 
   return `ended before: ${words.join(', ')}`;
 }
 
-/** Waits until none of the jobs is alive. Resolves to 1 when some still are, with words on stderr. */
+/** Waits until none of the jobs is alive; for nodes that are settled. Resolves to 1 when some still are, with words on stderr. */
 export async function waitForEnds(
   cli: QueueCli,
   cluster: string,
   jobs: readonly JobRecord[],
 ): Promise<number> {
-  await settled(cli, [cluster]);
   if (await until(cli, () => alive(cli, jobs).length === 0, PATIENCE_MS + END_MS)) return EXIT.ok;
   tellLate(cli, cluster, alive(cli, jobs));
   return EXIT.error;

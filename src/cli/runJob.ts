@@ -39,12 +39,17 @@ export async function runJob(
     ...(flags.after === undefined ? {} : { after: flags.after }),
     ...limitsOf(flags),
   });
-  const [record] = await Promise.all([submitted, tellScripts(cli, read)]);
-  tellLacks(cli, record);
-  return attend(cli, record, flags);
+  return attend(cli, await told(cli, read, submitted), flags);
 }
 
-/** Says what of a job's workdir did not come along as it is here. */
+/** Says what is amiss with a task that is being submitted: in its scripts, meanwhile, and with its workdir. */
+export async function told(cli: QueueCli, read: ReadTask, submitted: Promise<JobRecord>): Promise<JobRecord> {
+  const [record] = await Promise.all([submitted, tellScripts(cli, read)]);
+  tellLacks(cli, record);
+  return record;
+}
+
+/** Says what of a job's workdir did not come along. */
 export function tellLacks({ terminal }: QueueCli, record: JobRecord | undefined): void {
   const words = record && lacksWords(record);
   if (words !== undefined) terminal.note(words);

@@ -5,8 +5,7 @@ import { jobJson } from './json';
 import { limitsOf } from './limits';
 import { wholeNumber } from './numbers';
 import { readTask, type ReadTask } from './readTask';
-import { started, tellLacks, type RunFlags } from './runJob';
-import { tellScripts } from './scripts';
+import { started, told, type RunFlags } from './runJob';
 import type { SweepFlags } from './taskOptions';
 import { settled, type Cli, type QueueCli } from './withQueue';
 import { EXIT } from './exitCodes';
@@ -52,9 +51,7 @@ export async function runSweep(
     ...(flags.after === undefined ? {} : { after: flags.after }),
     ...limitsOf(flags),
   });
-  const [record] = await Promise.all([submitted, tellScripts(cli, read)]);
-  const { id } = record;
-  tellLacks(cli, record);
+  const { id } = await told(cli, read, submitted);
   const last = id + variants.length - 1;
   const ids = Array.from({ length: variants.length }, (_, index) => id + index);
   if (flags.json === true) {

@@ -138,7 +138,7 @@ export class Publisher {
     return differs ? change : undefined;
   }
 
-  /** Jobs whose record changed, and those that now wait, or are not heard of, for another reason. */
+  /** Jobs whose record changed, and those of which another reason is to be told now. */
   private changedJobs(cluster: string, window: JobWindow, withReasons: boolean): JobView[] {
     const changed: JobView[] = [];
     for (const { record, reason } of withReasons ? window.all() : []) {

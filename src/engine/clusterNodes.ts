@@ -316,21 +316,25 @@ export class ClusterNodes {
     }
     const [trouble = this.unseen.first] = this.troubled.values();
     if (trouble !== undefined) return trouble;
-    const [first] = down;
-    return first && first.state.state === 'down'
-      ? `waiting for ${first.node}: ${afterName(first.state.message, first.node, this.find(first.node)?.destination)}`
-      : undefined;
+    const why = down[0] && this.downWords(down[0].node);
+    return why && `waiting for ${why}`;
   }
 
   /** Says which of a running job's nodes cannot be reached; undefined when all can. */
   away(placement: Placement | undefined): string | undefined {
     for (const { node } of placement?.ranks ?? []) {
-      const link = this.links.get(node)?.state;
-      if (link?.state !== 'down') continue;
-      const why = afterName(link.message, node, this.find(node)?.destination);
-      return `out of touch with ${node}: ${why}`;
+      const why = this.downWords(node);
+      if (why !== undefined) return `out of touch with ${why}`;
     }
     return undefined;
+  }
+
+  /** A node that cannot be reached, and why; undefined of any other. */
+  private downWords(node: string): string | undefined {
+    const link = this.links.get(node)?.state;
+    return link?.state === 'down'
+      ? `${node}: ${afterName(link.message, node, this.find(node)?.destination)}`
+      : undefined;
   }
 
   private troubleOf(node: string): string | undefined {

@@ -281,7 +281,7 @@ export class ClusterRuntime {
     );
   }
 
-  /** Why a job waits, for its turn, or dispatched for its files; or which of its nodes is away; undefined when it runs. */
+  /** Why a job waits, for its turn, or dispatched for its files; or what is wrong though it runs; undefined otherwise. */
   reason(record: JobRecord): PendingReason | undefined {
     if (record.status === 'RUNNING') return this.trouble(record);
     if (record.status === 'SETTING_UP') return this.syncs.reason(record.uuid);

@@ -550,7 +550,7 @@ export class Engine {
     await this.store.close();
   }
 
-  /** Why a job does not run yet, or is not heard of; undefined for any other. */
+  /** Why a job does not run yet, or what is wrong though it runs; undefined for any other. */
   reason(record: JobRecord): PendingReason | undefined {
     return isFinished(record.status) ? undefined : this.clusters.get(record.cluster)?.reason(record);
   }

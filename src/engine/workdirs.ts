@@ -28,7 +28,7 @@ export class Workdirs {
     return this.snapshots.take(folder, options);
   }
 
-  /** What did not come along as it is when a folder was last taken like this, in words; undefined when all did. */
+  /** What did not come along when a folder was last taken like this, in words; undefined when all did. */
   lacking(folder: string, options?: TakeOptions): string | undefined {
     return this.snapshots.lacking(folder, options);
   }

@@ -8,7 +8,7 @@ import { capable, refuse } from './refusal';
 import { WHOLE } from './units';
 import { amount, cpuWords, gigabytes, gpuWords, list, memoryWords } from './words';
 
-/** Why a job that has not ended doesn't run yet, or is not heard of. */
+/** Why a job that has not ended doesn't run yet, or what is wrong though it runs. */
 export interface PendingReason {
   /**
    * `held`: by its user; `starting`: it fits, the next plan starts it; `resources`: others use what it needs;

@@ -6,7 +6,7 @@ import type { JobRecord } from './jobRecord';
 export interface QueueTableOptions {
   /** Adds the columns DURATION RESOURCES NODES REASON, and TRY and LIMIT when a job has retries or a time limit. */
   readonly wide?: boolean;
-  /** Why a job waits, or is not heard of; without it REASON is the job's own message. */
+  /** Why a job waits, or what is wrong though it runs; without it REASON is the job's own message. */
   readonly reason?: (job: JobRecord) => string | undefined;
   /** Colours a cell; the text it returns must be as wide as the text it gets, apart from escape sequences. */
   readonly colour?: (text: string, cell: QueueCell) => string;

@@ -35,6 +35,7 @@ async function takeDown(cli: QueueCli, cluster: string): Promise<number> {
   const cancelled = await queue.cancel(cluster, 'all');
   const alive = cancelled.filter(({ id }) => !isFinished(queue.job(cluster, id).record.status));
   if (alive.length > 0) {
+    await settled(cli, [cluster]);
     const code = await waitForEnds(cli, cluster, alive);
     if (code !== EXIT.ok) return code;
   }

@@ -52,12 +52,7 @@ sub fill {
     $slot->{dirty} = 0;
     my $count = read_log($slot, my $bytes);
     if ($count) {
-      $likely = $count < 4096 && $last && $last == $slot ? $slot : undef;
-      $last = $slot;
-      $pending .= "D $slot->{number} $slot->{offset} $count\n$bytes";
-      $slot->{offset} += $count;
-      # There may be more, also in the next part; of a log that is over there is more until nothing is read.
-      mark($slot) if $count == $SLICE || $slot->{over} || @{$slot->{parts}};
+      add_frame($slot, $count, $bytes);
     } elsif ($slot->{over}) {
       $pending .= "E $slot->{number} $slot->{offset}\n";
       unfollow($slot->{number});
@@ -71,11 +66,18 @@ sub forestall {
   my $slot = $likely;
   undef $likely;
   my $count = $slot->{file} && sysread($slot->{file}, my $bytes, $SLICE) or return;
-  $likely = $slot if $count < 4096;
-  $pending = "D $slot->{number} $slot->{offset} $count\n$bytes";
-  $slot->{offset} += $count;
-  mark($slot) if $count == $SLICE;
+  add_frame($slot, $count, $bytes);
   send_pending();
+}
+
+sub add_frame {
+  my ($slot, $count) = @_;
+  $likely = $count < 4096 && $last && $last == $slot ? $slot : undef;
+  $last = $slot;
+  $pending .= "D $slot->{number} $slot->{offset} $count\n$_[2]";
+  $slot->{offset} += $count;
+  # There may be more, also in the next part; of a log that is over there is more until nothing is read.
+  mark($slot) if $count == $SLICE || $slot->{over} || @{$slot->{parts}};
 }
 
 # Returns how many bytes there were from where the slot stands, which is moved on where parts of the log were dropped.
